@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{control::Fields, data::Channel};
 use crate::{
-    codec::number::Number,
+    codec::number::{Number, optional as optional_number},
     ids::Id,
     limits::{CHANNELS_PER_DEVICE_MAX, FEATURES_MAX, LABELS_MAX, STATES_MAX, TIME_MS_MAX},
     text,
@@ -85,21 +85,6 @@ impl ChannelDecl {
     /// What decoding needs to know of the channel.
     pub fn decoding(&self) -> Channel {
         Channel { scale: self.scale.unwrap_or(1.0), offset: self.offset.unwrap_or(0.0), states: self.states.clone() }
-    }
-}
-
-mod optional_number {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::codec::number::Number;
-
-    #[expect(clippy::ref_option, reason = "serde's `with` passes the field by reference")]
-    pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-        value.map(Number::exact).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-        Ok(Option::<Number>::deserialize(deserializer)?.map(|number| number.value))
     }
 }
 
@@ -319,7 +304,9 @@ impl Serialize for Hello {
             first: self.first,
             next: self.next,
             clock: self.clock,
-            now: self.now_us.map(|now_us| Number::exact(now_us as f64 / 1000.0)),
+            // Whole milliseconds: the codec would shrink a fraction such as 4096.5 to a half float, and an
+            // absolute time in one of those is refused.
+            now: self.now_us.map(|now_us| Number::exact((now_us as f64 / 1000.0).round())),
             import: self.import,
             features: &self.features,
             channels: &self.channels,

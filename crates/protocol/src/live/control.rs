@@ -1,5 +1,7 @@
 //! Control maps of the live protocol, both ways. Times are milliseconds since the Unix epoch.
 
+mod catalogue;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec::{
         self, CodecError,
-        number::{Number, Whole},
+        number::{self, Number, Whole, optional as optional_number},
     },
     device::Kind,
     limits::POINTS_MAX,
@@ -47,15 +49,16 @@ pub struct SeriesRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decimals: Option<u8>,
     /// Expected time between two readings, milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_number")]
     pub period_ms: Option<f64>,
     /// Names of the states 0, 1, 2 ….
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<String>,
 }
 
-/// One device as viewers see it.
+/// One device as viewers see it. On the wire its channels do not repeat the device's id, see [`catalogue`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "catalogue::Row")]
 pub struct DeviceRow {
     /// Its id.
     pub id: String,
@@ -78,7 +81,8 @@ pub struct DeviceRow {
     pub last_seen: Option<u64>,
     /// Whether it holds a connection right now.
     pub connected: bool,
-    /// Its channels.
+    /// Its channels; the `device` of each is this row's `id`.
+    #[serde(serialize_with = "catalogue::serialize_channels")]
     pub channels: Vec<SeriesRow>,
 }
 
@@ -174,6 +178,7 @@ pub enum HubMessage {
     /// The viewer's echo, answered at once.
     Echo {
         /// As sent.
+        #[serde(with = "number::plain")]
         t: f64,
         /// The hub's clock.
         now: u64,
@@ -322,10 +327,23 @@ impl ViewerMessage {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum Outgoing<'a> {
-    Subscribe { id: u64, series: &'a str, window_ms: u64, points: u32, max_hz: u32 },
-    Unsubscribe { id: u64 },
-    Visibility { hidden: bool },
-    Echo { t: f64 },
+    Subscribe {
+        id: u64,
+        series: &'a str,
+        window_ms: u64,
+        points: u32,
+        max_hz: u32,
+    },
+    Unsubscribe {
+        id: u64,
+    },
+    Visibility {
+        hidden: bool,
+    },
+    Echo {
+        #[serde(with = "number::plain")]
+        t: f64,
+    },
     Unknown,
 }
 

@@ -1,0 +1,6 @@
+//! The wire against its outside witnesses: golden frames, other encoders, a second decoder, the RFC's own examples,
+//! the public specification and the fuzz corpora.
+
+mod frames;
+mod golden;
+mod tree;
