@@ -1,0 +1,94 @@
+//! The open end of a series: readings that came and are in no chunk yet.
+
+pub(crate) mod packed;
+
+use packed::Packed;
+
+use crate::readings::{LATE, Readings};
+
+/// The unsealed readings of one series, those in time order apart from those that came late.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Head {
+    /// Journal sequence of the oldest record held here.
+    pub(crate) first_seq: u64,
+    /// Journal sequence of the newest record held here.
+    pub(crate) last_seq: u64,
+    /// The least and the greatest time held, microseconds.
+    first_us: i64,
+    last_us: i64,
+    in_order: Packed,
+    late: Packed,
+}
+
+impl Head {
+    pub(crate) fn new(first_seq: u64) -> Self {
+        Self { first_seq, first_us: i64::MAX, last_us: i64::MIN, ..Self::default() }
+    }
+
+    /// Takes the readings of one record. `newest_us` is the newest time that the series has ever had, and is moved on.
+    pub(crate) fn push(
+        &mut self,
+        seq: u64,
+        arrival_s: u32,
+        flags: u8,
+        times_us: &[i64],
+        values: &[f64],
+        newest_us: &mut i64,
+    ) {
+        self.last_seq = seq;
+        for &time_us in times_us {
+            self.first_us = self.first_us.min(time_us);
+            self.last_us = self.last_us.max(time_us);
+        }
+        let mut start = 0;
+        while start < times_us.len() {
+            let late = times_us[start] <= *newest_us;
+            let mut end = start;
+            while end < times_us.len() && (times_us[end] <= *newest_us) == late {
+                *newest_us = times_us[end].max(*newest_us);
+                end += 1;
+            }
+            let (packed, flags) = if late { (&mut self.late, flags | LATE) } else { (&mut self.in_order, flags) };
+            packed.push(arrival_s, flags, &times_us[start..end], &values[start..end]);
+            start = end;
+        }
+    }
+
+    /// How many readings are held.
+    pub(crate) fn len(&self) -> usize {
+        self.in_order.len() + self.late.len()
+    }
+
+    /// Whether a reading lies in `[from_us, to_us)`, as far as the ends of what is held can tell.
+    pub(crate) fn touches(&self, from_us: i64, to_us: i64) -> bool {
+        self.first_us < to_us && self.last_us >= from_us
+    }
+
+    /// The memory it takes, spare room included.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.in_order.capacity() + self.late.capacity()
+    }
+
+    /// Appends what is held to what `unsealed` already has, which came earlier.
+    pub(crate) fn append_to(&self, unsealed: &mut Unsealed) {
+        self.in_order.append_to(&mut unsealed.in_order);
+        self.late.append_to(&mut unsealed.late);
+        unsealed.late.sort_by_time();
+    }
+}
+
+/// Unsealed readings, unpacked: the spilled ones first, then the head's.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unsealed {
+    /// Strictly rising times, above those of every stored chunk in order.
+    pub(crate) in_order: Readings,
+    /// By time; of equal times the one that came last stands last.
+    pub(crate) late: Readings,
+}
+
+impl Unsealed {
+    /// How many readings there are.
+    pub(crate) fn len(&self) -> usize {
+        self.in_order.len() + self.late.len()
+    }
+}
