@@ -4,6 +4,8 @@
 pub const DONE: u16 = 1000;
 /// The hub is stopping.
 pub const STOPPING: u16 = 1001;
+/// The other side broke RFC 6455 itself, for example by sending an unmasked frame.
+pub const PROTOCOL_ERROR: u16 = 1002;
 /// A text message came where only binary ones are understood.
 pub const TEXT_MESSAGE: u16 = 1003;
 /// A message could not be read, not even its sequence number.

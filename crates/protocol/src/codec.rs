@@ -1,4 +1,4 @@
-//! The one module that knows which CBOR library is used (serde_cbor's maintained fork; docs/decisions/0001).
+//! The one module that knows which CBOR library is used (`serde_cbor`'s maintained fork; docs/decisions/0001).
 //!
 //! Decoding is typed throughout: nothing a peer sends becomes a dynamic value. Trailing bytes are refused.
 

@@ -1,4 +1,4 @@
-//! Units: SenML's registry names (RFC 8428 section 12.1, RFC 8798) as people read them; any other text as it is.
+//! Units: `SenML`'s registry names (RFC 8428 section 12.1, RFC 8798) as people read them; any other text as it is.
 
 /// How a unit is shown: `Cel` → `°C`; a text that is no registered name is given back unchanged.
 pub fn display(unit: &str) -> &str {

@@ -7,6 +7,7 @@ const NEGATIVE: u8 = 1;
 const BYTES: u8 = 2;
 const TEXT: u8 = 3;
 const ARRAY: u8 = 4;
+const MAP: u8 = 5;
 const TAG: u8 = 6;
 
 /// RFC 8746 tags of the little endian typed arrays that this wire uses; u8 and i8 have no byte order.
@@ -29,21 +30,27 @@ pub mod tag {
     pub const F64: u64 = 86;
 }
 
+/// Additional information 24 to 27: the value follows in 1, 2, 4 or 8 bytes (RFC 8949 section 3).
+const FOLLOWS_U8: u8 = 0x18;
+const FOLLOWS_U16: u8 = 0x19;
+const FOLLOWS_U32: u8 = 0x1a;
+const FOLLOWS_U64: u8 = 0x1b;
+
 fn head(out: &mut Vec<u8>, major: u8, value: u64) {
     let major = major << 5;
     match value {
-        0..=23 => out.push(major | value as u8),
-        24..=0xff => out.extend_from_slice(&[major | 24, value as u8]),
+        0..=0x17 => out.push(major | value as u8),
+        0x18..=0xff => out.extend_from_slice(&[major | FOLLOWS_U8, value as u8]),
         0x100..=0xffff => {
-            out.push(major | 25);
+            out.push(major | FOLLOWS_U16);
             out.extend_from_slice(&(value as u16).to_be_bytes());
         }
         0x1_0000..=0xffff_ffff => {
-            out.push(major | 26);
+            out.push(major | FOLLOWS_U32);
             out.extend_from_slice(&(value as u32).to_be_bytes());
         }
         _ => {
-            out.push(major | 27);
+            out.push(major | FOLLOWS_U64);
             out.extend_from_slice(&value.to_be_bytes());
         }
     }
@@ -52,6 +59,11 @@ fn head(out: &mut Vec<u8>, major: u8, value: u64) {
 /// The head of an array of `len` items.
 pub fn array(out: &mut Vec<u8>, len: usize) {
     head(out, ARRAY, len as u64);
+}
+
+/// The head of a map of `len` pairs.
+pub fn map(out: &mut Vec<u8>, len: usize) {
+    head(out, MAP, len as u64);
 }
 
 /// An unsigned integer.

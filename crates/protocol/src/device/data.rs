@@ -8,17 +8,16 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 
-use crate::{
-    codec::{
-        self,
-        number::{Number, Whole},
-    },
-    limits::{PERIOD_MS_MAX, READINGS_PER_MESSAGE_MAX, TIME_MS_MAX},
+use crate::codec::{
+    self,
+    number::{Number, Whole},
 };
 
 mod element;
+mod frame;
 
 use element::{Element, ElementSeed, Role};
+use frame::Frame;
 
 /// What decoding needs to know of a channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -175,7 +174,7 @@ pub enum DataError {
 /// Decodes one frame into `batch`, which is cleared first. On an error the columns hold nothing of use.
 pub fn decode(bytes: &[u8], channels: &[Channel], batch: &mut Batch) -> Result<(), DataError> {
     batch.clear();
-    let mut frame = Frame { batch, channels, t0_us: 0, refusal: None };
+    let mut frame = Frame::new(batch, channels);
     let outcome = codec::from_slice_seed(codec::strip_self_described(bytes), FrameSeed(&mut frame));
     let (seq, refusal) = (frame.batch.seq, frame.refusal);
     match outcome {
@@ -195,49 +194,6 @@ pub fn peek_seq(bytes: &[u8]) -> Option<u64> {
         Ok(()) => Some(batch.seq),
         Err(DataError::Refused { seq, .. }) => Some(seq),
         Err(DataError::Unreadable(_)) => None,
-    }
-}
-
-/// The state of one decoding.
-struct Frame<'a> {
-    batch: &'a mut Batch,
-    channels: &'a [Channel],
-    t0_us: i64,
-    refusal: Option<Refusal>,
-}
-
-impl Frame<'_> {
-    /// Notes why and makes the error that ends the decoding.
-    fn refuse<E: serde::de::Error>(&mut self, refusal: Refusal, detail: impl fmt::Display) -> E {
-        self.refusal.get_or_insert(refusal);
-        E::custom(detail)
-    }
-
-    fn check_room<E: serde::de::Error>(&mut self, more: usize) -> Result<(), E> {
-        if self.batch.times_us.len().max(self.batch.values.len()) + more > READINGS_PER_MESSAGE_MAX {
-            return Err(
-                self.refuse(Refusal::TooManyReadings, format_args!("more than {READINGS_PER_MESSAGE_MAX} readings"))
-            );
-        }
-        Ok(())
-    }
-
-    /// `t0_us` plus an offset in milliseconds, to the microsecond.
-    fn time_us<E: serde::de::Error>(&mut self, offset_ms: f64) -> Result<i64, E> {
-        if offset_ms.is_nan() || offset_ms.abs() > TIME_MS_MAX {
-            return Err(self.refuse(Refusal::BadTime, format_args!("dt {offset_ms} is out of range")));
-        }
-        Ok(self.t0_us + (offset_ms * 1000.0).round() as i64)
-    }
-
-    fn push_value<E: serde::de::Error>(&mut self, channel: usize, raw: f64) -> Result<(), E> {
-        let Channel { scale, offset, .. } = self.channels[channel];
-        let value = raw * scale + offset;
-        if value.is_infinite() {
-            return Err(self.refuse(Refusal::BadValue, format_args!("channel {channel}: {raw} is infinite")));
-        }
-        self.batch.values.push(value);
-        Ok(())
     }
 }
 
@@ -327,79 +283,35 @@ impl<'de> Visitor<'de> for ItemSeed<'_, '_> {
             return Err(frame.refuse(Refusal::UnknownChannel, "the channel is not among those that hello declared"));
         };
         let start = frame.batch.values.len();
-        let second = seq.next_element_seed(ElementSeed { frame, channel, role: Role::Times })?.ok_or_else(short)?;
-        let third = seq.next_element_seed(ElementSeed { frame, channel, role: Role::Values })?.ok_or_else(short)?;
-        let fourth = match (second, third) {
-            // Only two scalars in front can be followed by the values of a fixed rate.
-            (Element::Number(_), Element::Number(_)) => {
-                seq.next_element_seed(ElementSeed { frame, channel, role: Role::Values })?
+        let (mut second, mut third) = (Element::Missing, Element::Missing);
+        let seed = ElementSeed { frame, channel, role: Role::Times, nested: false, out: &mut second };
+        seq.next_element_seed(seed)?.ok_or_else(short)?;
+        let seed = ElementSeed { frame, channel, role: Role::Values, nested: false, out: &mut third };
+        seq.next_element_seed(seed)?.ok_or_else(short)?;
+        // A definite length knows its end: rows need not ask the decoder for what is not there.
+        let ended = seq.size_hint() == Some(0);
+        match (&second, &third) {
+            (Element::Column(times), Element::Column(values)) if times == values => {}
+            (Element::Column(_), _) | (_, Element::Column(_)) => {
+                return Err(
+                    frame.refuse(Refusal::LengthMismatch, "dt and value are columns of one length, or neither is")
+                );
             }
-            _ => None,
-        };
-        match (second, third, fourth) {
-            (Element::Number(start_ms), Element::Number(period_ms), Some(values)) => {
-                frame.fixed_rate(channel, start, start_ms, period_ms, values)?;
+            (&Element::Number(start_ms), &Element::Number(period_ms)) if !ended => {
+                let mut values = Element::Missing;
+                let seed = ElementSeed { frame, channel, role: Role::Values, nested: false, out: &mut values };
+                match seq.next_element_seed(seed)? {
+                    Some(()) => frame.fixed_rate(start_ms, period_ms, &values)?,
+                    None => frame.scalar(channel, &second, &third)?,
+                }
             }
-            (Element::Number(dt), value, None) => frame.scalar(channel, dt, value)?,
-            (Element::Column(times), Element::Column(values), None) if times == values => {}
-            (Element::Column(times), Element::Column(values), None) => {
-                return Err(frame.refuse(Refusal::LengthMismatch, format_args!("{times} times and {values} values")));
-            }
-            (Element::Column(_), _, _) => {
-                return Err(frame.refuse(Refusal::LengthMismatch, "a column of times needs a column of values"));
-            }
-            _ => {
-                return Err(frame.refuse(Refusal::BadTime, "dt must be a number or a column of numbers"));
-            }
+            (dt, value) => frame.scalar(channel, dt, value)?,
         }
-        if seq.next_element::<IgnoredAny>()?.is_some() {
+        if !ended && seq.next_element::<IgnoredAny>()?.is_some() {
             return Err(A::Error::custom("an item has 3 or 4 elements"));
         }
         let len = (frame.batch.values.len() - start) as u32;
         frame.batch.runs.push(Run { channel: channel as u16, start: start as u32, len });
-        Ok(())
-    }
-}
-
-impl Frame<'_> {
-    fn scalar<E: serde::de::Error>(&mut self, channel: usize, dt_ms: f64, value: Element) -> Result<(), E> {
-        self.check_room(1)?;
-        match value {
-            Element::Number(raw) => self.push_value(channel, raw)?,
-            // A state's number is the place of its name: neither scale nor offset apply.
-            Element::State(state) => self.batch.values.push(f64::from(state)),
-            Element::Missing => self.batch.values.push(f64::NAN),
-            Element::Column(_) => {
-                return Err(self.refuse(Refusal::LengthMismatch, "one time for a column of values"));
-            }
-        }
-        let time_us = self.time_us(dt_ms)?;
-        self.batch.times_us.push(time_us);
-        Ok(())
-    }
-
-    /// Times of a fixed rate: exact for each reading, then rounded, so that no error adds up.
-    fn fixed_rate<E: serde::de::Error>(
-        &mut self,
-        channel: usize,
-        start: usize,
-        start_ms: f64,
-        period_ms: f64,
-        values: Element,
-    ) -> Result<(), E> {
-        let Element::Column(len) = values else {
-            return Err(self.refuse(
-                Refusal::BadValue,
-                format_args!("channel {channel}: the values of a fixed rate are a column"),
-            ));
-        };
-        if !(period_ms > 0.0 && period_ms <= PERIOD_MS_MAX) {
-            return Err(self.refuse(Refusal::BadTime, format_args!("period {period_ms} is out of range")));
-        }
-        debug_assert_eq!(self.batch.values.len(), start + len);
-        let start_us = self.time_us::<E>(start_ms)?;
-        let period_us = period_ms * 1000.0;
-        self.batch.times_us.extend((0..len).map(|i| start_us + (i as f64 * period_us).round() as i64));
         Ok(())
     }
 }

@@ -43,7 +43,7 @@ pub struct ChannelDecl {
     /// What people call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// SenML unit name or any text.
+    /// `SenML` unit name or any text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     /// Gauge when absent.

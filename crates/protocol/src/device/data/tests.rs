@@ -1,5 +1,5 @@
 use super::*;
-use crate::device::encode::FrameWriter;
+use crate::{device::encode::FrameWriter, limits::READINGS_PER_MESSAGE_MAX};
 
 fn plain(count: usize) -> Vec<Channel> {
     vec![Channel { scale: 1.0, offset: 0.0, states: Vec::new() }; count]

@@ -10,7 +10,7 @@ use crate::device::Kind;
 
 /// A channel inside its device's row.
 #[derive(Serialize, Deserialize)]
-struct Channel<'a> {
+struct ChannelRow<'a> {
     series: u32,
     channel: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ struct Channel<'a> {
 
 /// Writes the channels of a [`DeviceRow`].
 pub(super) fn serialize_channels<S: Serializer>(channels: &[SeriesRow], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(channels.iter().map(|row| Channel {
+    serializer.collect_seq(channels.iter().map(|row| ChannelRow {
         series: row.id,
         channel: Cow::Borrowed(&row.channel),
         title: row.title.as_deref().map(Cow::Borrowed),
@@ -52,12 +52,12 @@ pub(super) struct Row {
     state: DeviceState,
     last_seen: Option<u64>,
     connected: bool,
-    channels: Vec<Channel<'static>>,
+    channels: Vec<ChannelRow<'static>>,
 }
 
 impl From<Row> for DeviceRow {
     fn from(row: Row) -> Self {
-        let series = |channel: Channel<'static>| SeriesRow {
+        let series = |channel: ChannelRow<'static>| SeriesRow {
             id: channel.series,
             device: row.id.clone(),
             channel: channel.channel.into_owned(),
