@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use tokio_tungstenite::tungstenite::http::{Uri, uri::Scheme};
+use tokio_tungstenite::tungstenite::http::Uri;
 
 /// The port of an address without scheme and port: the hub's own default.
 pub const PORT_DEFAULT: u16 = 8080;
@@ -48,7 +48,7 @@ impl HubAddress {
             None => (format!("ws://{text}"), PORT_DEFAULT),
         };
         let uri: Uri = url.parse().map_err(|_| unreadable())?;
-        match uri.scheme().map(Scheme::as_str) {
+        match uri.scheme().map(|scheme| scheme.as_str().to_ascii_lowercase()).as_deref() {
             Some("ws" | "http") => {}
             Some("wss" | "https") => return Err(AddressError::Tls),
             other => return Err(AddressError::Scheme(protocol::text::excerpt(other.unwrap_or_default(), 40))),

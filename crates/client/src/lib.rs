@@ -1,10 +1,15 @@
 //! A connection to a hub that survives everything.
 //!
-//! Owns the sockets of the two protocols from the far side: [`live`] is a viewer's. Takes a hub's address
-//! ([`address`]) and gives events over bounded channels. Reconnects by itself, with jitter ([`backoff`]); never
-//! gives up, never blocks its caller for long and never spawns a thread.
+//! Owns both ends that are not the hub: a device's connection with its spool of unacknowledged messages
+//! ([`device`]), and a viewer's ([`live`]). Takes a hub's address ([`address`]) and a token ([`token`]), gives events
+//! over bounded channels. Reconnects by itself, with jitter ([`backoff`]); never gives up and never blocks its
+//! caller for long.
 
 pub mod address;
 pub mod backoff;
+pub mod device;
 pub mod live;
+mod outbox;
 mod socket;
+mod spool;
+pub mod token;

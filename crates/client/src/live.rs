@@ -11,8 +11,6 @@ use protocol::live::{HubMessage, LiveData, ViewerMessage, control::Subscribe};
 use tokio::sync::{mpsc, watch};
 
 mod session;
-#[cfg(test)]
-mod tests;
 
 use crate::{
     address::HubAddress,
