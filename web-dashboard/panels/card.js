@@ -1,0 +1,334 @@
+/**
+ * One card of the live page: name, big latest value, chart, legend. It draws what the page hands it; whether that is
+ * live, frozen or history is decided there. Text comes from the catalogue, which has cleaned it.
+ */
+
+import { Chart } from '../charts/uplot-adapter.js';
+import { commonGaps } from '../rings.js';
+import { valueRange } from '../scales.js';
+import { formatAge, formatClock, formatMoment } from '../time.js';
+import { counted, formatValue } from '../units.js';
+
+/** @typedef {import('../rings.js').Ring} Ring */
+/** @typedef {import('../scales.js').Span} Span */
+/** @typedef {import('../store.js').Series} Series */
+/**
+ * @typedef {object} Scene what one frame shows, the same for every card
+ * @property {Span} span
+ * @property {boolean} frozen
+ * @property {string} rangeName "5m": for the words on an empty card
+ * @property {number} now the hub's time
+ * @property {number} clock the page's time, for pacing
+ * @property {number | null} hover where the crosshair stands, as a share of the width
+ * @property {(series: number) => Ring | null} ring
+ * @property {(series: number) => import('../types.js').Gap[]} reported
+ */
+/** @typedef {{state: 'loading'} | {state: 'done', rings: Map<number, Ring>} | {state: 'failed', detail: string}} Past what the hub answered for a frozen range */
+/** @typedef {{button: HTMLButtonElement, value: HTMLElement}} LegendItem */
+
+/** Redraws of a chart are at least this far apart; longer when a pixel stands for much time. */
+const DRAW_MIN_MS = 60;
+const DRAW_MAX_MS = 1000;
+const LEGEND_MS = 500;
+const SUMMARY_MS = 10_000;
+const KEY_STEP = 1 / 120;
+
+/** What a gap is called. The hub's own reasons are shown as they are. */
+const REASONS = /** @type {Record<string, string>} */ ({
+  silent: 'no reading', missing: 'missing measurement', lost: 'lost on the device', offline: 'device offline',
+  unexplained: 'lost, reason unknown',
+});
+
+/** Sets text only when it differs: most frames change little. @param {Element} element @param {string} text */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** @template {Element} T @param {ParentNode} root @param {string} selector @returns {T} */
+export function find(root, selector) {
+  const found = root.querySelector(selector);
+  if (!found) throw new Error(`the page has no ${selector}`);
+  return /** @type {T} */ (found);
+}
+
+/** A copy of a template's one element. @param {string} id @returns {HTMLElement} */
+export function stamp(id) {
+  const template = /** @type {HTMLTemplateElement} */ (document.getElementById(id));
+  return /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
+}
+
+export class Card {
+  /** @param {import('../store.js').CardSpec} spec @param {import('../app.js').App} app @param {import('./cards.js').LivePage} page */
+  constructor(spec, app, page) {
+    this.app = app;
+    this.page = page;
+    this.element = stamp('card-template');
+    this.plotElement = /** @type {HTMLElement} */ (find(this.element, '.plot'));
+    this.valueElement = find(this.element, '.value');
+    this.ofElement = find(this.element, '.of');
+    this.tip = /** @type {HTMLElement} */ (find(this.element, '.tip'));
+    this.veil = /** @type {HTMLElement} */ (find(this.element, '.veil'));
+    /** @type {Chart | null} */
+    this.chart = null;
+    /** @type {Past | null} */
+    this.past = null;
+    /** The frozen range that was asked for. */
+    this.pastKey = '';
+    /** @type {LegendItem[]} */
+    this.items = [];
+    this.picked = 0;
+    this.emphasised = -1;
+    /** @type {import('../scales.js').Range | null} */
+    this.range = null;
+    /** @type {(Ring | null)[]} what was last drawn, and what was found in it */
+    this.rings = [];
+    /** @type {import('../rings.js').Survey[]} */
+    this.surveys = [];
+    /** @type {Span} */
+    this.drawnSpan = { from: 0, to: 0 };
+    this.drawnVersion = -1;
+    this.drawnAt = 0;
+    this.legendAt = 0;
+    this.summaryAt = 0;
+    this.spec = spec;
+    this.describe(spec);
+    find(this.veil, 'button').addEventListener('click', () => this.page.retryPast(this));
+    this.plotElement.addEventListener('keydown', (event) => this.moveCrosshair(event));
+  }
+
+  /** Takes a changed specification; the chart is built again only when its lines changed. @param {import('../store.js').CardSpec} spec */
+  describe(spec) {
+    const before = this.spec;
+    this.spec = spec;
+    setText(find(this.element, '.card-title'), spec.title);
+    setText(find(this.element, '.part'), spec.part);
+    setText(find(this.element, '.unit'), spec.unit);
+    this.element.title = '';
+    const same = before !== spec && sameLines(before, spec);
+    if (same && this.items.length > 0) return;
+    this.picked = Math.min(this.picked, spec.series.length - 1);
+    this.buildLegend();
+    if (this.chart) {
+      this.hide();
+      this.show();
+    }
+  }
+
+  buildLegend() {
+    const list = find(this.element, '.legend');
+    this.items = this.spec.series.map((series, index) => {
+      const item = stamp('legend-template');
+      const button = /** @type {HTMLButtonElement} */ (find(item, 'button'));
+      button.classList.add(`series-${this.spec.colours[index] + 1}`);
+      setText(find(item, '.name'), this.nameOf(series));
+      button.title = `${series.device.name} · ${series.name}`;
+      button.addEventListener('click', () => this.pick(index));
+      for (const [event, emphasised] of /** @type {[string, number][]} */ ([['pointerenter', index], ['pointerleave', -1], ['focus', index], ['blur', -1]])) {
+        button.addEventListener(event, () => this.emphasise(emphasised));
+      }
+      return { button, value: /** @type {HTMLElement} */ (find(item, '.reading')), item };
+    });
+    list.replaceChildren(...this.items.map((item) => /** @type {any} */ (item).item));
+    this.element.classList.toggle('several', this.items.length > 1);
+    this.element.classList.toggle('crowded', this.items.length > 2);
+    this.element.classList.toggle('tall', this.items.length > 4);
+    this.pick(this.picked);
+  }
+
+  /** What tells this line from the others on the card. @param {Series} series */
+  nameOf(series) {
+    return this.page.group === 'device' ? series.name : series.device.name;
+  }
+
+  /** Chooses whose value is shown big. @param {number} index */
+  pick(index) {
+    this.picked = index;
+    this.items.forEach((item, i) => item.button.setAttribute('aria-pressed', String(i === index)));
+    this.stale();
+  }
+
+  /** @param {number} index −1: all alike */
+  emphasise(index) {
+    if (this.items.length < 2) return;
+    this.emphasised = index;
+    this.stale();
+  }
+
+  /** The next frame draws, whatever else changed. */
+  stale() {
+    this.drawnVersion = -1;
+    this.drawnAt = 0;
+    this.legendAt = 0;
+    this.app.invalidate();
+  }
+
+  show() {
+    if (this.chart) return;
+    const state = this.spec.series[0].states;
+    this.chart = new Chart(this.plotElement, {
+      colours: this.spec.colours,
+      states: state,
+      theme: () => this.app.theme.colours,
+      zone: () => this.app.screen.zone,
+      hovered: (share) => this.page.hover(share, this),
+      selected: (span) => this.app.show({ ...this.app.screen, frozen: span }),
+      zoomed: (factor, at) => this.app.zoom(factor, at),
+      panned: (share) => this.app.pan(share),
+    });
+    this.range = null;
+    this.stale();
+  }
+
+  hide() {
+    this.chart?.destroy();
+    this.chart = null;
+  }
+
+  /** @param {Scene} scene */
+  draw(scene) {
+    const { chart } = this;
+    if (!chart) return;
+    const loading = this.past ? this.past.state === 'loading' : !this.spec.series.some((series) => scene.ring(series.id));
+    this.element.classList.toggle('loading', loading);
+    if (scene.hover !== null) this.legend(scene);
+    if (!this.due(scene, chart)) return;
+    this.drawnAt = scene.clock;
+
+    const hold = this.spec.series[0].kind === 'state';
+    const rings = this.spec.series.map((series) => (this.past?.state === 'done' ? this.past.rings.get(series.id) ?? null : scene.ring(series.id)));
+    const { from, to } = scene.span;
+    this.surveys = rings.map((ring, index) => {
+      const series = this.spec.series[index];
+      return ring?.survey(from, to, { periodMs: series.periodMs, hold }, scene.reported(series.id)) ?? { lo: Infinity, hi: -Infinity, gaps: [], any: false };
+    });
+    const withData = this.surveys.filter((survey) => survey.any);
+    this.range = this.valuesShown(scene);
+    chart.draw(
+      scene.span, this.range,
+      rings.map((ring, index) => ({ ring, gaps: this.surveys[index].gaps, any: this.surveys[index].any, dimmed: this.emphasised >= 0 && this.emphasised !== index })),
+      withData.length > 0 ? commonGaps(withData.map((survey) => survey.gaps)) : [],
+    );
+    this.rings = rings;
+    this.bigValue(scene);
+    if (scene.clock - this.legendAt >= LEGEND_MS) this.legend(scene);
+    this.cover(scene, loading, withData.length > 0);
+    if (scene.clock - this.summaryAt >= SUMMARY_MS) this.summarise(scene);
+  }
+
+  /** Whether something to be seen changed, and enough time has passed since the last drawing. @param {Scene} scene @param {Chart} chart */
+  due(scene, chart) {
+    const { span, clock } = scene;
+    const pixelMs = (span.to - span.from) / Math.max(chart.width, 1);
+    const pause = Math.min(Math.max(pixelMs / 15, DRAW_MIN_MS), DRAW_MAX_MS);
+    if (clock - this.drawnAt < pause || (chart.held && this.drawnVersion !== -1)) return false;
+    let version = this.past ? 1e9 : 0;
+    for (const series of this.spec.series) version += scene.ring(series.id)?.version ?? 0;
+    if (version === this.drawnVersion && span.from === this.drawnSpan.from && span.to === this.drawnSpan.to) return false;
+    this.drawnVersion = version;
+    this.drawnSpan = span;
+    return true;
+  }
+
+  /** @param {Scene} scene @returns {import('../scales.js').Range} */
+  valuesShown(scene) {
+    const states = this.spec.series[0].states;
+    if (states) return [-0.5, Math.max(states.length, 2) - 0.5];
+    const lo = Math.min(...this.surveys.map((survey) => survey.lo));
+    const hi = Math.max(...this.surveys.map((survey) => survey.hi));
+    return valueRange(lo, hi, scene.frozen ? null : this.range);
+  }
+
+  /** The newest value of the picked line in what is shown, with its name and, when it is old, its age. @param {Scene} scene */
+  bigValue(scene) {
+    const series = this.spec.series[this.picked];
+    const ring = this.rings[this.picked];
+    const slot = ring ? ring.slotBefore(scene.span.to) : -1;
+    const fromNewest = ring && !scene.frozen && ring.newestTime > -Infinity;
+    const value = fromNewest ? ring.newestValue : slot >= 0 && ring ? ring.last[slot] : NaN;
+    setText(this.valueElement, formatValue(value, series));
+    const { state, lastSeen } = series.device;
+    const away = state !== 'fresh' && !scene.frozen;
+    this.element.classList.toggle('away', away);
+    const age = away && lastSeen !== null ? ` · ${state}, ${formatAge(scene.now - lastSeen)}` : '';
+    setText(this.ofElement, (this.items.length > 1 ? this.nameOf(series) : '') + (this.items.length > 1 ? age : age.slice(3)));
+  }
+
+  /** Values in the legend: at the crosshair, else the newest. @param {Scene} scene */
+  legend(scene) {
+    this.legendAt = scene.clock;
+    const { from, to } = this.drawnSpan;
+    const time = scene.hover === null ? to : from + scene.hover * (to - from);
+    this.items.forEach((item, index) => {
+      const ring = this.rings[index];
+      const survey = this.surveys[index];
+      const value = ring && survey ? ring.valueAt(time, scene.hover === null ? [] : survey.gaps) : NaN;
+      setText(item.value, formatValue(value, this.spec.series[index]));
+      item.button.dataset.state = this.spec.series[index].device.state;
+    });
+    this.tip.hidden = scene.hover === null;
+    if (scene.hover === null) return;
+    this.tip.classList.toggle('left', scene.hover > 0.5);
+    setText(this.tip, this.tipAt(time, scene));
+  }
+
+  /** The time under the crosshair, and what is missing there. @param {number} time @param {Scene} scene */
+  tipAt(time, scene) {
+    const { zone } = this.app.screen;
+    const stepMs = (scene.span.to - scene.span.from) / (this.chart?.width ?? 300);
+    const clock = stepMs >= 60_000 ? formatMoment(time, zone, scene.now) : formatClock(time, zone, Math.min(stepMs, 1000));
+    const found = this.surveys.flatMap((survey, index) => survey.gaps
+      .filter((gap) => time > gap.from && time < gap.to)
+      .map((gap) => ({ gap, name: this.nameOf(this.spec.series[index]) })));
+    if (found.length === 0) return clock;
+    const [{ gap, name }] = found;
+    const who = this.items.length === 1 ? '' : found.length === this.items.length ? 'all: ' : found.length === 1 ? `${name}: ` : `${found.length} series: `;
+    return `${clock}  ${who}${REASONS[gap.reason] ?? gap.reason}, ${formatClock(gap.from, zone)} – ${formatClock(gap.to, zone)}`;
+  }
+
+  /** What lies over a chart that has nothing to show. @param {Scene} scene @param {boolean} loading @param {boolean} any */
+  cover(scene, loading, any) {
+    const failed = this.past?.state === 'failed' ? this.past.detail : '';
+    const empty = !any && !loading;
+    this.veil.hidden = !failed && !empty;
+    if (this.veil.hidden) return;
+    const words = failed ? `This range could not be loaded: ${failed}` : scene.frozen ? 'No reading in this range' : `No reading in the last ${scene.rangeName}`;
+    setText(find(this.veil, 'p'), words);
+    /** @type {HTMLElement} */ (find(this.veil, 'button')).hidden = !failed;
+  }
+
+  /** The chart in words. @param {Scene} scene */
+  summarise(scene) {
+    this.summaryAt = scene.clock;
+    const lines = this.spec.series.map((series, index) => {
+      const { lo, hi, any, gaps } = this.surveys[index];
+      if (!any) return `${this.nameOf(series)}: no reading`;
+      const gapWords = gaps.length > 0 ? `, ${counted(gaps.length, 'gap')}` : '';
+      return series.states
+        ? `${this.nameOf(series)}${gapWords}`
+        : `${this.nameOf(series)}: from ${formatValue(lo, series)} to ${formatValue(hi, series)} ${this.spec.unit}${gapWords}`;
+    });
+    this.plotElement.setAttribute('aria-label', `${this.spec.title}, chart. ${lines.join('; ')}. Arrow keys read values.`);
+  }
+
+  /** Arrow keys on a focused chart move the crosshair and speak. @param {KeyboardEvent} event */
+  moveCrosshair(event) {
+    const way = event.key === 'ArrowLeft' ? -1 : event.key === 'ArrowRight' ? 1 : 0;
+    if (way === 0 || !this.chart) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const share = Math.min(Math.max((this.page.hoverShare ?? 1) + way * KEY_STEP * (event.shiftKey ? 10 : 1), 0), 1);
+    this.page.hover(share, null);
+    this.page.frame();
+    const readings = this.items.map((item, index) => `${this.nameOf(this.spec.series[index])} ${item.value.textContent} ${this.spec.unit}`);
+    this.app.say(`${this.tip.textContent}: ${readings.join(', ')}`);
+  }
+}
+
+/** @param {import('../store.js').CardSpec} a @param {import('../store.js').CardSpec} b */
+function sameLines(a, b) {
+  return a.series.length === b.series.length && a.series.every((series, index) => {
+    const other = b.series[index];
+    return series.id === other.id && series.name === other.name && series.device.name === other.device.name && a.colours[index] === b.colours[index]
+      && series.states?.join() === other.states?.join();
+  });
+}
