@@ -5,10 +5,7 @@
 pub mod number;
 pub mod writer;
 
-use serde::{
-    Serialize,
-    de::{Deserialize, DeserializeSeed},
-};
+use serde::{Deserialize, Serialize, de::DeserializeSeed};
 
 /// Why bytes are not the item that was expected; the text names the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +41,16 @@ pub fn item_kind(bytes: &[u8]) -> ItemKind {
         Some(5) => ItemKind::Map,
         _ => ItemKind::Other,
     }
+}
+
+/// The `type` of a control map, whatever else stands in it: a type that this version does not know may use the keys
+/// of known types for other things.
+pub(crate) fn message_type(bytes: &[u8]) -> Result<Option<String>, CodecError> {
+    #[derive(Deserialize)]
+    struct Message {
+        r#type: Option<String>,
+    }
+    from_slice::<Message>(bytes).map(|message| message.r#type)
 }
 
 /// Decodes exactly one item of a known type.

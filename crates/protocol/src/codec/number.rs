@@ -83,6 +83,11 @@ impl Visitor<'_> for NumberVisitor {
         Ok(Number { value: value as f64, coarse: false })
     }
 
+    /// An integer below −2^63.
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Number, E> {
+        Ok(Number { value: value as f64, coarse: false })
+    }
+
     fn visit_f32<E: de::Error>(self, value: f32) -> Result<Number, E> {
         Ok(Number { value: f64::from(value), coarse: true })
     }

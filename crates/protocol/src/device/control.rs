@@ -72,7 +72,6 @@ pub enum ControlError {
 /// dynamic value on the way (an internally tagged enum would do that).
 #[derive(Deserialize)]
 pub(super) struct Fields {
-    r#type: Option<String>,
     pub(super) device: Option<Id>,
     pub(super) spool: Option<Whole>,
     pub(super) first: Option<Whole>,
@@ -149,11 +148,13 @@ impl<'de> Deserialize<'de> for Answer {
 impl DeviceControl {
     /// Reads a map from a device and checks its content.
     pub fn decode(bytes: &[u8]) -> Result<Self, ControlError> {
-        let fields: Fields = codec::from_slice(codec::strip_self_described(bytes))?;
-        let kind = fields.r#type.clone().ok_or(ControlError::Missing("the message", "type"))?;
+        let bytes = codec::strip_self_described(bytes);
+        let kind = codec::message_type(bytes)?.ok_or(ControlError::Missing("the message", "type"))?;
+        let fields = || codec::from_slice::<Fields>(bytes);
         match kind.as_str() {
-            "hello" => Ok(Self::Hello(Box::new(Hello::from_fields(fields)?))),
+            "hello" => Ok(Self::Hello(Box::new(Hello::from_fields(fields()?)?))),
             "gap" => {
+                let fields = fields()?;
                 let from = fields.from.ok_or(ControlError::Missing("gap", "from"))?.0;
                 let to = fields.to.ok_or(ControlError::Missing("gap", "to"))?.0;
                 if from == 0 || from > to {
@@ -162,12 +163,15 @@ impl DeviceControl {
                 let reason = text::excerpt(fields.reason.as_deref().unwrap_or("unexplained"), TEXT_CHARS_MAX);
                 Ok(Self::Gap { from, to, reason })
             }
-            "result" => Ok(Self::Result {
-                id: text::excerpt(&fields.id.ok_or(ControlError::Missing("result", "id"))?, TEXT_CHARS_MAX),
-                ok: fields.ok.ok_or(ControlError::Missing("result", "ok"))?,
-                value: fields.value.and_then(|answer| answer.0),
-                message: fields.message.map(|message| text::excerpt(&message, TEXT_CHARS_MAX)),
-            }),
+            "result" => {
+                let fields = fields()?;
+                Ok(Self::Result {
+                    id: text::excerpt(&fields.id.ok_or(ControlError::Missing("result", "id"))?, TEXT_CHARS_MAX),
+                    ok: fields.ok.ok_or(ControlError::Missing("result", "ok"))?,
+                    value: fields.value.and_then(|answer| answer.0),
+                    message: fields.message.map(|message| text::excerpt(&message, TEXT_CHARS_MAX)),
+                })
+            }
             "bye" => Ok(Self::Bye),
             other => Ok(Self::Unknown(text::excerpt(other, 40))),
         }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{control::Fields, data::Channel};
 use crate::{
-    codec::number::{Number, optional as optional_number},
+    codec::number::{Number, Whole, optional as optional_number},
     ids::Id,
     limits::{CHANNELS_PER_DEVICE_MAX, FEATURES_MAX, LABELS_MAX, STATES_MAX, TIME_MS_MAX},
     text,
@@ -55,8 +55,8 @@ pub struct ChannelDecl {
     /// Added after scaling; 0 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_number")]
     pub offset: Option<f64>,
-    /// Digits behind the decimal point worth showing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Digits behind the decimal point worth showing, at most 12.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decimals")]
     pub decimals: Option<u8>,
     /// Expected time between two readings, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_number")]
@@ -86,6 +86,11 @@ impl ChannelDecl {
     pub fn decoding(&self) -> Channel {
         Channel { scale: self.scale.unwrap_or(1.0), offset: self.offset.unwrap_or(0.0), states: self.states.clone() }
     }
+}
+
+/// Any whole number, as every number on the wire; an `f64` has no more than so many digits worth showing.
+fn decimals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
+    Ok(Option::<Whole>::deserialize(deserializer)?.map(|decimals| decimals.0.min(12) as u8))
 }
 
 /// A hello whose content has been checked.
@@ -146,7 +151,11 @@ pub enum HelloError {
     #[error("channel {0:?} is declared twice")]
     DuplicateChannel(Id),
     /// `scale`, `offset` or `period_ms` is not usable.
-    #[error("channel {channel:?}: {key} must be a finite number{}", if *key == "offset" { "" } else { " above 0" })]
+    #[error("channel {channel:?}: {key} must be a finite number{}", match *key {
+        "scale" => " other than 0",
+        "period_ms" => " above 0",
+        _ => "",
+    })]
     ChannelNumber {
         /// The channel.
         channel: Id,
@@ -206,7 +215,6 @@ fn check_channel(decl: ChannelDecl) -> Result<ChannelDecl, HelloError> {
         title: optional(decl.title, &named("title"))?,
         unit: optional(decl.unit, &named("unit"))?,
         states: decl.states.iter().map(|state| short(state, || named("a state"))).collect::<Result<_, _>>()?,
-        decimals: decl.decimals.map(|decimals| decimals.min(12)),
         name: decl.name,
         ..decl
     })

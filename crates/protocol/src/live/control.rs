@@ -12,7 +12,7 @@ use crate::{
         number::{self, Number, Whole, optional as optional_number},
     },
     device::Kind,
-    limits::POINTS_MAX,
+    limits::{POINTS_MAX, WINDOW_MS_MAX},
     text,
 };
 
@@ -222,7 +222,7 @@ pub struct Subscribe {
     pub id: u64,
     /// Which series, see [`crate::selector`].
     pub series: String,
-    /// How far back, milliseconds.
+    /// How far back, milliseconds; at most [`WINDOW_MS_MAX`].
     pub window_ms: u64,
     /// Points a series that the screen can draw.
     pub points: u32,
@@ -268,7 +268,6 @@ pub enum ViewerError {
 /// Every key a viewer's message may have; flat, so that nothing is buffered as a dynamic value.
 #[derive(Deserialize)]
 struct Fields {
-    r#type: Option<String>,
     id: Option<Whole>,
     series: Option<String>,
     window_ms: Option<Number>,
@@ -284,24 +283,28 @@ pub const MAX_HZ_DEFAULT: u32 = 10;
 impl ViewerMessage {
     /// Reads a map from a viewer and checks its content.
     pub fn decode(bytes: &[u8]) -> Result<Self, ViewerError> {
-        let fields: Fields = codec::from_slice(codec::strip_self_described(bytes))?;
-        let kind = fields.r#type.ok_or(ViewerError::Missing("the message", "type"))?;
+        let bytes = codec::strip_self_described(bytes);
+        let kind = codec::message_type(bytes)?.ok_or(ViewerError::Missing("the message", "type"))?;
+        let fields = || codec::from_slice::<Fields>(bytes);
         let positive = |number: Number| number.value.clamp(0.0, f64::from(u32::MAX));
         match kind.as_str() {
-            "subscribe" => Ok(Self::Subscribe(Subscribe {
-                id: fields.id.ok_or(ViewerError::Missing("subscribe", "id"))?.0,
-                series: fields.series.ok_or(ViewerError::Missing("subscribe", "series"))?,
-                window_ms: fields.window_ms.map_or(300_000, |number| positive(number) as u64),
-                points: fields.points.map_or(600, |number| positive(number) as u32).clamp(1, POINTS_MAX),
-                max_hz: fields.max_hz.map_or(MAX_HZ_DEFAULT, |number| positive(number).ceil() as u32),
-            })),
+            "subscribe" => {
+                let fields = fields()?;
+                Ok(Self::Subscribe(Subscribe {
+                    id: fields.id.ok_or(ViewerError::Missing("subscribe", "id"))?.0,
+                    series: fields.series.ok_or(ViewerError::Missing("subscribe", "series"))?,
+                    window_ms: fields.window_ms.map_or(300_000, |number| positive(number) as u64).min(WINDOW_MS_MAX),
+                    points: fields.points.map_or(600, |number| positive(number) as u32).clamp(1, POINTS_MAX),
+                    max_hz: fields.max_hz.map_or(MAX_HZ_DEFAULT, |number| positive(number).ceil() as u32),
+                }))
+            }
             "unsubscribe" => {
-                Ok(Self::Unsubscribe { id: fields.id.ok_or(ViewerError::Missing("unsubscribe", "id"))?.0 })
+                Ok(Self::Unsubscribe { id: fields()?.id.ok_or(ViewerError::Missing("unsubscribe", "id"))?.0 })
             }
             "visibility" => {
-                Ok(Self::Visibility { hidden: fields.hidden.ok_or(ViewerError::Missing("visibility", "hidden"))? })
+                Ok(Self::Visibility { hidden: fields()?.hidden.ok_or(ViewerError::Missing("visibility", "hidden"))? })
             }
-            "echo" => Ok(Self::Echo { t: fields.t.ok_or(ViewerError::Missing("echo", "t"))?.value }),
+            "echo" => Ok(Self::Echo { t: fields()?.t.ok_or(ViewerError::Missing("echo", "t"))?.value }),
             other => Ok(Self::Unknown(text::excerpt(other, 40))),
         }
     }
