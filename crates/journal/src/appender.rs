@@ -44,8 +44,8 @@ impl Appender {
         self.next_seq
     }
 
-    /// Bytes appended and not yet durable, 17 for each record besides its payload. The pipeline stops reading above a bound: this is
-    /// what keeps the journal's memory bounded.
+    /// Bytes appended and not yet durable, 17 for each record besides its payload. Up to date when
+    /// `on_commit` is called. The pipeline stops reading above a bound: this is what keeps the journal's memory bounded.
     pub fn backlog_bytes(&self) -> usize {
         (self.appended_bytes - self.intake.durable_bytes()) as usize
     }

@@ -27,9 +27,9 @@ pub enum ReadError {
         /// Last lost sequence.
         to_seq: u64,
     },
-    /// The segment at the position cannot be opened now. The reader stays where it is; try again.
-    #[error("cannot open the journal's segment")]
-    Open(#[source] io::Error),
+    /// The segment at the position cannot be opened or read. The reader stays where it is; try again.
+    #[error("cannot read the journal's segment")]
+    Read(#[source] io::Error),
 }
 
 /// Reads durable records in order, from one sequence on.
@@ -99,7 +99,7 @@ impl Reader {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Err(self.lost_before(place.last_seq + 1));
                 }
-                Err(error) => return Err(ReadError::Open(error)),
+                Err(error) => return Err(ReadError::Read(error)),
             };
             let stop = cursor.fill(records, next_seq, &place, want);
             let first_available = self.index.oldest_seq();
@@ -145,17 +145,20 @@ impl Reader {
     /// Moves behind the damage, to the next intact batch of the segment or to its end. `None` when no record was lost by it.
     fn resync(&mut self, place: &Place) -> Option<ReadError> {
         let cursor = self.cursor.as_mut().expect("damage is found through it");
-        let bytes = segment::read_span(&*cursor.file, cursor.offset, place.end).unwrap_or_default();
+        let bytes = match segment::read_file(&*cursor.file, place.end) {
+            Ok(bytes) => bytes,
+            Err(error) => return Some(ReadError::Read(error)),
+        };
         let first_available = self.index.oldest_seq();
         if first_available > place.first_seq {
             self.cursor = None;
             return Some(ReadError::Lapped { first_available });
         }
         self.index.mark_damaged(place.id);
-        let mut from = 1;
+        let mut from = cursor.offset as usize + 1;
         while let Some((at, header)) = format::find_batch(&bytes, from, place.id) {
             if header.first_seq >= self.next_seq && header.first_seq <= place.last_seq {
-                cursor.offset += at as u64;
+                cursor.offset = at as u64;
                 cursor.seq = header.first_seq;
                 cursor.records_left = 0;
                 cursor.bytes_left = 0;

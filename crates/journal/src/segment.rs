@@ -8,21 +8,25 @@ use crate::format::{self, BATCH_HEADER_LEN, BatchHeader, SEGMENT_HEADER_LEN};
 /// A sector that cannot be read costs this much, not the whole segment.
 const READ_UNIT: usize = 4096;
 
-/// The bytes from `from` up to `end` or the end of the file. What the disk cannot read is zero, which is no valid batch.
-pub(crate) fn read_span(file: &dyn DiskFile, from: u64, end: u64) -> io::Result<Vec<u8>> {
-    let end = end.min(file.len()?);
-    let mut bytes = vec![0; end.saturating_sub(from) as usize];
-    match file.read_at(&mut bytes, from) {
-        Ok(count) => bytes.truncate(count),
-        Err(_) => {
-            for (unit, at) in bytes.chunks_mut(READ_UNIT).zip((from..).step_by(READ_UNIT)) {
-                if file.read_at(unit, at).is_err() {
-                    unit.fill(0);
-                }
-            }
+/// The bytes up to `end` or the end of the file. A part that the disk cannot read is zero, which is no valid batch; an error if it
+/// can read nothing: then the disk is gone, not damaged.
+pub(crate) fn read_file(file: &dyn DiskFile, end: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; end.min(file.len()?) as usize];
+    let error = match file.read_at(&mut bytes, 0) {
+        Ok(count) => {
+            bytes.truncate(count);
+            return Ok(bytes);
+        }
+        Err(error) => error,
+    };
+    let mut readable = 0;
+    for (unit, at) in bytes.chunks_mut(READ_UNIT).zip((0..).step_by(READ_UNIT)) {
+        match file.read_at(unit, at) {
+            Ok(count) => readable += count,
+            Err(_) => unit.fill(0),
         }
     }
-    Ok(bytes)
+    if readable == 0 { Err(error) } else { Ok(bytes) }
 }
 
 /// A batch whose header is intact.

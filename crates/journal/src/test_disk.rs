@@ -40,6 +40,8 @@ struct State {
     capacity_bytes: u64,
     /// Counts down to the sync that fails.
     syncs_until_error: Option<u32>,
+    /// Counts down to the operation that finds the power cut.
+    operations_until_off: Option<u32>,
     ignores_sync: bool,
     is_off: bool,
 }
@@ -105,13 +107,19 @@ impl TestDisk {
     pub fn kill(&self) -> Self {
         let mut state = self.lock();
         state.is_off = true;
-        let after = State { is_off: false, syncs_until_error: None, ..state.clone() };
+        let mut after = state.clone();
+        after.restart();
         Self { state: Arc::new(Mutex::new(after)) }
     }
 
     /// The next sync but `after`, of a file or the folder, fails once with EIO and loses what it should have written.
     pub fn fail_sync(&self, after: u32) {
         self.lock().syncs_until_error = Some(after);
+    }
+
+    /// The power is cut after this many more operations; every later one gives an error. [`crash`](Self::crash) tells what is left.
+    pub fn cut_power_after(&self, operations: u32) {
+        self.lock().operations_until_off = Some(operations);
     }
 
     /// Bytes that all files together may have; beyond it a write gives ENOSPC.
@@ -138,8 +146,13 @@ impl TestDisk {
     /// Replaces a file, or creates it; durable at once. For damage on purpose.
     pub fn write_file(&self, name: &str, bytes: &[u8]) {
         let mut state = self.lock();
-        let inode = state.files.len();
-        state.files.push(File { cache: bytes.to_vec(), durable: bytes.to_vec(), dirty: Vec::new() });
+        let inode = state.names.get(name).copied().unwrap_or(state.files.len());
+        let file = File { cache: bytes.to_vec(), durable: bytes.to_vec(), dirty: Vec::new() };
+        if inode < state.files.len() {
+            state.files[inode] = file;
+        } else {
+            state.files.push(file);
+        }
         state.names.insert(name.to_owned(), inode);
         state.durable_names.insert(name.to_owned(), inode);
     }
@@ -152,8 +165,7 @@ impl TestDisk {
 impl State {
     /// Forgets what the disk does not spare.
     fn lose(&mut self) {
-        self.is_off = false;
-        self.syncs_until_error = None;
+        self.restart();
         // All of it, none of it, or a share: each finds other mistakes.
         let spared_in_8 = match self.draw(4) {
             0 => 0,
@@ -179,6 +191,12 @@ impl State {
         self.files = files;
     }
 
+    fn restart(&mut self) {
+        self.is_off = false;
+        self.operations_until_off = None;
+        self.syncs_until_error = None;
+    }
+
     fn draw(&mut self, below: u64) -> u64 {
         self.random = mix(self.random);
         self.random % below
@@ -188,7 +206,11 @@ impl State {
         self.names.values().map(|&inode| self.files[inode].cache.len() as u64).sum()
     }
 
-    fn check_power(&self) -> io::Result<()> {
+    fn check_power(&mut self) -> io::Result<()> {
+        if let Some(left) = &mut self.operations_until_off {
+            self.is_off |= *left == 0;
+            *left = left.saturating_sub(1);
+        }
         if self.is_off { Err(io::Error::other("the disk is off")) } else { Ok(()) }
     }
 
@@ -244,13 +266,13 @@ impl Disk for TestDisk {
     type File = TestFile;
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let state = self.lock();
+        let mut state = self.lock();
         state.check_power()?;
         Ok(state.names.keys().cloned().collect())
     }
 
     fn open(&self, name: &str) -> io::Result<TestFile> {
-        let state = self.lock();
+        let mut state = self.lock();
         state.check_power()?;
         let inode = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         Ok(TestFile { inode, state: Arc::clone(&self.state) })
@@ -303,7 +325,7 @@ impl Disk for TestDisk {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        let state = self.lock();
+        let mut state = self.lock();
         state.check_power()?;
         Ok(state.capacity_bytes.saturating_sub(state.used_bytes()))
     }
@@ -318,7 +340,7 @@ impl State {
 
 impl DiskFile for TestFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
         state.check_power()?;
         let Some(bytes) = state.files[self.inode].cache.get(offset as usize..) else { return Ok(0) };
         let count = buf.len().min(bytes.len());
@@ -355,7 +377,7 @@ impl DiskFile for TestFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
         state.check_power()?;
         Ok(state.files[self.inode].cache.len() as u64)
     }

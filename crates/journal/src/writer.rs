@@ -85,18 +85,19 @@ impl<D: Disk, F: FnMut(Commit)> Writer<D, F> {
 
     /// Commits all of `block`, however long the disk stays full.
     fn commit(&mut self, block: &mut Block) -> Result<(), Arc<CommitError>> {
-        let len = block.records_len();
         let mut was_full = false;
         loop {
-            let before_seq = self.log.durable_seq();
+            let (before_seq, before_len) = (self.log.durable_seq(), block.records_len());
             let outcome = self.log.commit(block);
+            // First, so that who reads the backlog when told of the commit finds it shorter.
+            self.intake.add_durable_bytes(before_len - block.records_len());
             if outcome.is_ok() && was_full {
                 (self.on_commit)(Commit::SpaceBack);
             }
             if self.log.durable_seq() > before_seq {
                 (self.on_commit)(Commit::Durable { seq: self.log.durable_seq() });
             }
-            let Err(error) = outcome else { break };
+            let Err(error) = outcome else { return Ok(()) };
             let disk_full = error.is_disk_full();
             let error = Arc::new(error);
             if !(disk_full && was_full) {
@@ -107,8 +108,6 @@ impl<D: Disk, F: FnMut(Commit)> Writer<D, F> {
             }
             was_full = true;
         }
-        self.intake.add_durable_bytes(len);
-        Ok(())
     }
 
     /// Waits until the disk has room; `false` if the journal is closed first.

@@ -246,7 +246,7 @@ impl Folder {
             return;
         }
         let copy = || {
-            let bytes = segment::read_span(&disk.open(&newest.name)?, 0, newest.len)?;
+            let bytes = segment::read_file(&disk.open(&newest.name)?, newest.len)?;
             let file = disk.create(&name)?;
             file.write_at(&bytes, 0)?;
             file.sync_data()
@@ -303,7 +303,7 @@ impl Found {
     }
 
     fn scan<D: Disk>(&self, disk: &D) -> io::Result<Scan> {
-        let bytes = segment::read_span(&disk.open(&self.name)?, 0, self.len)?;
+        let bytes = segment::read_file(&disk.open(&self.name)?, self.len)?;
         Ok(Scan::new(&bytes, self.id, self.first_seq))
     }
 }
@@ -332,7 +332,7 @@ impl<F: DiskFile> Tail<F> {
     fn read<D: Disk<File = F>>(disk: &D, newest: &Found, floor_seq: u64) -> Result<Self, OpenError> {
         let open_error = |source| OpenError::OpenSegment { name: newest.name.clone(), source };
         let file = disk.open(&newest.name).map_err(open_error)?;
-        let bytes = segment::read_span(&file, 0, newest.len).map_err(open_error)?;
+        let bytes = segment::read_file(&file, newest.len).map_err(open_error)?;
         let scan = Scan::new(&bytes, newest.id, newest.first_seq);
         let marked_seq = scan.durable_seq().max(newest.first_seq - 1);
         let durable_seq = marked_seq.max(floor_seq);
@@ -357,7 +357,7 @@ impl<F: DiskFile> Tail<F> {
         }
         lose_before(next_seq, last_seq + 1);
 
-        let torn = scan.beyond.iter().filter(|batch| batch.header.first_seq > durable_seq);
+        let torn = scan.beyond.iter().filter(|batch| batch.header.count > 0 && batch.header.first_seq > durable_seq);
         let torn_bytes = torn.map(|batch| batch.header.len() as u64).sum();
         // Behind other bytes of this segment nothing is written: a stale batch could seem to follow a new one.
         let is_clean = scan.beyond.is_empty() && last_seq == scan.tail_seq;
@@ -385,8 +385,7 @@ fn rewrite(file: &impl DiskFile, bytes: &[u8], scan: &Scan, durable_seq: u64) ->
     let Some(first) = scan.batches.iter().find(|batch| batch.header.first_seq > durable_seq) else {
         return Ok(());
     };
-    // The segment's header was written together with its first batch.
-    let from = if first.offset == SEGMENT_HEADER_LEN { 0 } else { first.offset };
-    file.write_at(&bytes[from..scan.tail], from as u64)?;
+    // The segment's header lies in the first batch's first sector and is written with it.
+    file.write_at(&bytes[first.offset..scan.tail], first.offset as u64)?;
     file.sync_data()
 }
