@@ -132,6 +132,21 @@ impl View {
         Ok(Buckets::Buckets { width_us, rows })
     }
 
+    /// Time and value of the newest reading of a series, if any is still kept. Only complete for a view without a range's
+    /// limits (`i64::MIN` to `i64::MAX`).
+    pub fn latest(&mut self, series: SeriesId) -> Result<Option<(i64, f64)>, QueryError> {
+        let known = self.series(series)?;
+        let newest_us = known.unsealed.in_order.times_us.last().copied().unwrap_or(known.state.newest_us);
+        let from_us = newest_us.max(self.meta.floors_us[0]);
+        let mut latest = None;
+        let each = |readings: &Readings| {
+            latest = readings.times_us.last().copied().zip(readings.values.last().copied());
+            ControlFlow::Continue(())
+        };
+        self.reader(series, &known.unsealed).stream(from_us, i64::MAX, each).map_err(QueryError::ReadReadings)?;
+        Ok(latest)
+    }
+
     /// The events in `[from_us, to_us)` in the order of their records, at most `limit`. Not cut to the view's range.
     pub fn events(&mut self, from_us: i64, to_us: i64, limit: usize) -> Result<Vec<Event>, QueryError> {
         let from_us = from_us.max(self.meta.floors_us[0]);
@@ -232,8 +247,8 @@ impl View {
             add(chunk.blob, self.decode_rows(series, chunk.blob)?);
         }
         add(i64::MAX - 1, seal::decode_open_rows(series, &known.state, level));
-        // Raw chunks that are gone cannot tell of collisions any more, so the raw floor holds here too.
-        add(i64::MAX, seal::unsealed_rows(&self.reader(series, &known.unsealed), WIDTHS_US[level])?);
+        let reader = self.reader(series, &known.unsealed);
+        add(i64::MAX, seal::unsealed_rows(&reader, &reader.collisions()?, WIDTHS_US[level])?);
         Ok(rows)
     }
 

@@ -1,0 +1,343 @@
+//! Fan-out: readings in, one encoded frame a stream out. Owned by the pipeline, so it needs no lock to be fed.
+//!
+//! A stream is what identical subscriptions share: one selector and one rate. It is flushed on the leading edge, then
+//! at most once an interval; its viewers are woken once a flush and each writes what is behind its own cursor.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use protocol::{
+    limits::{LIVE_FRAME_BYTES_MAX, WINDOW_MS_MAX},
+    live::LiveData,
+    selector::Selector,
+};
+
+use super::{
+    conflate::{Pending, Point},
+    log::StreamLog,
+    snapshot::SharedSnapshot,
+    viewer::ViewerLink,
+};
+use crate::clock::wire_ms;
+
+/// Points a series may have in one flush of a stream that conflates: smallest, largest, last.
+const CONFLATED_POINTS: usize = 3;
+/// The same for a stream that wants every change; only a burst beyond it is conflated.
+const EVERY_CHANGE_POINTS: usize = 1024;
+/// What a flush may cost: one write call of about 5 µs a viewer, at most a third of the time.
+const FLUSH_COST_A_VIEWER: Duration = Duration::from_micros(15);
+/// A stream is never flushed less often than this for the sake of the hub's load.
+const FLUSH_INTERVAL_MAX: Duration = Duration::from_millis(50);
+/// An identical snapshot is shared for so long.
+const SNAPSHOT_SHARED_FOR: Duration = Duration::from_secs(1);
+
+/// What makes two subscriptions the same stream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StreamKey {
+    /// Which series.
+    pub selector: Selector,
+    /// Frames a second; 0 is every change.
+    pub max_hz: u32,
+}
+
+/// All streams that somebody watches.
+#[derive(Debug)]
+pub struct Fanout {
+    flush_interval: Duration,
+    streams: HashMap<u64, Stream>,
+    by_key: HashMap<StreamKey, u64>,
+    /// Which streams want a series: stream number and slot, by series number.
+    by_series: Vec<Vec<(u64, u32)>>,
+    next_number: u64,
+    /// Streams with something to send, and when.
+    due: Vec<(u64, Instant)>,
+    scratch: Scratch,
+    /// Frames and points sent and merged since the start.
+    pub totals: Totals,
+}
+
+/// Counters of the fan-out.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Totals {
+    /// Frames encoded.
+    pub frames: u64,
+    /// Points in them.
+    pub points: u64,
+    /// Points left out by conflation.
+    pub merged: u64,
+}
+
+#[derive(Debug)]
+struct Stream {
+    key: StreamKey,
+    log: Arc<StreamLog>,
+    ids: Vec<u32>,
+    slots: Vec<Pending>,
+    dirty: Vec<u32>,
+    last_flush: Option<Instant>,
+    viewers: Vec<Arc<ViewerLink>>,
+    snapshots: Vec<KeptSnapshot>,
+}
+
+#[derive(Debug)]
+struct KeptSnapshot {
+    window_ms: u64,
+    points: u32,
+    cursor: u64,
+    made: Instant,
+    snapshot: SharedSnapshot,
+}
+
+#[derive(Debug, Default)]
+struct Scratch {
+    data: LiveData,
+    rows: Vec<(u32, Point)>,
+}
+
+/// A place in a stream from which live frames follow a snapshot without gap or duplicate.
+#[derive(Debug, Clone)]
+pub struct Joined {
+    /// Where the frames are.
+    pub log: Arc<StreamLog>,
+    /// The first frame behind the snapshot.
+    pub cursor: u64,
+    /// What was before.
+    pub snapshot: SharedSnapshot,
+}
+
+impl Fanout {
+    /// Without streams; `flush_interval` is the shortest time between two frames of one.
+    pub fn new(flush_interval: Duration) -> Self {
+        Self {
+            flush_interval,
+            streams: HashMap::new(),
+            by_key: HashMap::new(),
+            by_series: Vec::new(),
+            next_number: 1,
+            due: Vec::new(),
+            scratch: Scratch::default(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// Takes readings of one series. Costs a look-up when nobody watches it.
+    pub fn push(&mut self, now: Instant, series: u32, times_us: &[i64], shift_us: i64, values: &[f64]) {
+        let Some(watchers) = self.by_series.get(series as usize) else { return };
+        for &(number, slot) in watchers {
+            let Some(stream) = self.streams.get_mut(&number) else { continue };
+            let limit = if stream.key.max_hz == 0 { EVERY_CHANGE_POINTS } else { CONFLATED_POINTS };
+            let pending = &mut stream.slots[slot as usize];
+            if pending.is_empty() {
+                if stream.dirty.is_empty() {
+                    let interval = interval(self.flush_interval, &stream.key, stream.viewers.len());
+                    self.due.push((number, stream.last_flush.map_or(now, |last| now.max(last + interval))));
+                }
+                stream.dirty.push(slot);
+            }
+            pending.extend(times_us, shift_us, values, limit);
+        }
+    }
+
+    /// When the next flush is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.due.iter().map(|&(_, at)| at).min()
+    }
+
+    /// Encodes and hands out what is due.
+    pub fn flush_due(&mut self, now: Instant) {
+        while let Some(place) = self.due.iter().position(|&(_, at)| at <= now) {
+            let (number, _) = self.due.swap_remove(place);
+            self.flush(number, now);
+        }
+    }
+
+    fn flush(&mut self, number: u64, now: Instant) {
+        let Some(stream) = self.streams.get_mut(&number) else { return };
+        if stream.dirty.is_empty() {
+            return;
+        }
+        stream.last_flush = Some(now);
+        let totals = stream.encode(&mut self.scratch);
+        self.totals.frames += totals.frames;
+        self.totals.points += totals.points;
+        self.totals.merged += totals.merged;
+        for viewer in &stream.viewers {
+            viewer.wake();
+        }
+    }
+
+    /// Joins a viewer to the stream of this key, which is made when it is new. What waits is flushed first, so that
+    /// the returned cursor is exactly the present; `take_snapshot` is asked for what was before it, unless an
+    /// identical snapshot of the last second can be shared.
+    pub fn join(
+        &mut self,
+        now: Instant,
+        key: StreamKey,
+        series: Vec<u32>,
+        window_ms: u64,
+        points: u32,
+        viewer: Arc<ViewerLink>,
+        take_snapshot: impl FnOnce(u64) -> SharedSnapshot,
+    ) -> Joined {
+        let number = match self.by_key.get(&key) {
+            Some(&number) if self.streams[&number].ids == series => number,
+            _ => self.create(key, series),
+        };
+        self.due.retain(|&(due, _)| due != number);
+        self.flush(number, now);
+        let stream = self.streams.get_mut(&number).expect("found or created above");
+        stream.viewers.push(viewer);
+        stream
+            .snapshots
+            .retain(|kept| now.duration_since(kept.made) < SNAPSHOT_SHARED_FOR && stream.log.reaches(kept.cursor));
+        let shared = stream.snapshots.iter().find(|kept| kept.window_ms == window_ms && kept.points == points);
+        let (cursor, snapshot) = match shared {
+            Some(kept) => (kept.cursor, kept.snapshot.clone()),
+            None => {
+                let kept = KeptSnapshot {
+                    window_ms,
+                    points,
+                    cursor: stream.log.end(),
+                    made: now,
+                    snapshot: take_snapshot(number),
+                };
+                let taken = (kept.cursor, kept.snapshot.clone());
+                stream.snapshots.push(kept);
+                taken
+            }
+        };
+        Joined { log: Arc::clone(&stream.log), cursor, snapshot }
+    }
+
+    fn create(&mut self, key: StreamKey, series: Vec<u32>) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        for (slot, &id) in series.iter().enumerate() {
+            let id = id as usize;
+            if self.by_series.len() <= id {
+                self.by_series.resize_with(id + 1, Vec::new);
+            }
+            self.by_series[id].push((number, slot as u32));
+        }
+        let stream = Stream {
+            key: key.clone(),
+            log: Arc::new(StreamLog::new(number)),
+            slots: vec![Pending::default(); series.len()],
+            ids: series,
+            dirty: Vec::new(),
+            last_flush: None,
+            viewers: Vec::new(),
+            snapshots: Vec::new(),
+        };
+        self.streams.insert(number, stream);
+        // A stream of the same key with an older set of series lives on under its number until its viewers have left.
+        self.by_key.insert(key, number);
+        number
+    }
+
+    /// Takes a viewer off a stream; the stream ends with its last viewer.
+    pub fn leave(&mut self, number: u64, viewer: &Arc<ViewerLink>) {
+        let Some(stream) = self.streams.get_mut(&number) else { return };
+        if let Some(place) = stream.viewers.iter().position(|other| Arc::ptr_eq(other, viewer)) {
+            stream.viewers.swap_remove(place);
+        }
+        if !stream.viewers.is_empty() {
+            return;
+        }
+        let Some(stream) = self.streams.remove(&number) else { return };
+        self.due.retain(|&(due, _)| due != number);
+        for &id in &stream.ids {
+            self.by_series[id as usize].retain(|&(other, _)| other != number);
+        }
+        if self.by_key.get(&stream.key) == Some(&number) {
+            self.by_key.remove(&stream.key);
+        }
+    }
+
+    /// Tells the viewers of every stream whose selector now resolves to another set of series. `resolve` gives the
+    /// set, in the order of series numbers.
+    pub fn catalogue_changed(&self, mut resolve: impl FnMut(&Selector) -> Vec<u32>) {
+        for stream in self.streams.values() {
+            if resolve(&stream.key.selector) != stream.ids {
+                for viewer in &stream.viewers {
+                    viewer.stream_changed(stream.log.number);
+                }
+            }
+        }
+    }
+
+    /// Streams that somebody watches.
+    pub fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+}
+
+impl Stream {
+    /// Puts what waits into the log, as few frames as fit.
+    fn encode(&mut self, scratch: &mut Scratch) -> Totals {
+        let mut totals = Totals::default();
+        scratch.rows.clear();
+        self.dirty.sort_unstable();
+        for slot in self.dirty.drain(..) {
+            let pending = &mut self.slots[slot as usize];
+            let id = self.ids[slot as usize];
+            scratch.rows.extend(pending.points().iter().map(|&point| (id, point)));
+            totals.merged += pending.clear();
+        }
+        totals.points = scratch.rows.len() as u64;
+        encode_rows(self.log.number, &scratch.rows, totals.merged, &mut scratch.data, |frame| {
+            totals.frames += 1;
+            self.log.push(frame);
+        });
+        totals
+    }
+}
+
+fn interval(shortest: Duration, key: &StreamKey, viewers: usize) -> Duration {
+    if key.max_hz > 0 {
+        return Duration::from_secs(1) / key.max_hz;
+    }
+    (FLUSH_COST_A_VIEWER * viewers as u32).clamp(shortest, FLUSH_INTERVAL_MAX.max(shortest))
+}
+
+/// Encodes rows that are grouped by series into frames of at most [`LIVE_FRAME_BYTES_MAX`]. Rows that are more than
+/// the longest window older than the newest one are left out: no viewer's window reaches them.
+pub fn encode_rows(stream: u64, rows: &[(u32, Point)], merged: u64, data: &mut LiveData, mut give: impl FnMut(Bytes)) {
+    let Some(newest_us) = rows.iter().map(|(_, point)| point.time_us).max() else { return };
+    let oldest_us = newest_us.saturating_sub(WINDOW_MS_MAX as i64 * 1000);
+    let mut rest = rows;
+    let mut merged = merged;
+    while !rest.is_empty() {
+        // A row takes 12 bytes and at most 6 more when it begins a series.
+        let most = (LIVE_FRAME_BYTES_MAX - LiveData::byte_len_max(0, 0)) / (12 + 6);
+        let (part, behind) = rest.split_at(rest.len().min(most));
+        rest = behind;
+        let kept = || part.iter().filter(|(_, point)| point.time_us >= oldest_us);
+        let Some(t0_ms) = kept().map(|(_, point)| wire_ms(point.time_us)).min() else { continue };
+        data.clear();
+        data.stream = stream;
+        data.t0_ms = t0_ms;
+        for &(id, point) in kept() {
+            match (data.ids.last(), data.counts.last_mut()) {
+                (Some(&last), Some(count)) if last == id => *count += 1,
+                _ => {
+                    data.ids.push(id);
+                    data.counts.push(1);
+                }
+            }
+            data.dt_ms.push((wire_ms(point.time_us) - t0_ms) as u32);
+            data.values.push(point.value);
+        }
+        data.merged = std::mem::take(&mut merged);
+        let mut frame = Vec::with_capacity(LiveData::byte_len_max(data.ids.len(), data.values.len()));
+        data.encode(&mut frame);
+        give(Bytes::from(frame));
+    }
+}
+
+#[cfg(test)]
+mod tests;

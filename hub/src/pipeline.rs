@@ -1,0 +1,434 @@
+//! The pipeline: the one owner of hub state.
+//!
+//! Takes messages from the edges in the order they come, gives each its place in the journal, lets live screens see
+//! it, and releases acknowledgements once it is durable. No locks on the way: everything here belongs to one task. It
+//! does no I/O of its own; bytes go to the journal's thread and to the logs and links of the connections.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use protocol::{close, device::Hello, live::control::Subscribe};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::{
+    clock,
+    config::duration,
+    historian::HistorianHandle,
+    ingest::{
+        self,
+        http::{Post, PostError, Posted},
+        link::Link,
+    },
+    live::{fanout::Fanout, viewer::ViewerLink},
+    metrics::Metrics,
+    state::State,
+};
+
+mod acks;
+mod devices;
+mod messages;
+mod post;
+mod presence;
+mod viewers;
+
+pub use presence::{Vital, Vitals};
+pub use viewers::{SubscribeError, Subscribed, resolve, series_row};
+
+use acks::Acks;
+use devices::Connections;
+use presence::Presence;
+use viewers::Viewers;
+
+/// Inputs that may wait; a full queue makes connections wait, which TCP passes on to devices.
+const INPUTS_WAITING_MAX: usize = 1_024;
+/// Requests of viewers and the API that may wait.
+const REQUESTS_WAITING_MAX: usize = 1_024;
+/// Inputs taken at once before the journal is handed what they made.
+const INPUTS_AT_ONCE: usize = 256;
+/// Appended and not yet durable bytes above which no more input is taken.
+const BACKLOG_BYTES_MAX: usize = 16 << 20;
+/// How often states of devices and the catalogue are looked at for viewers.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The journal and its commits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JournalConfig {
+    /// Length of a segment file, bytes.
+    pub segment_bytes: u64,
+    /// The least time between two syncs: 10 ms, but 200 ms on an SD card, which lasts years longer that way.
+    pub commit_interval: CommitInterval,
+    /// The journal is kept at this size by recycling what nobody needs any more, bytes.
+    pub retain_bytes: u64,
+    /// Free space below which nothing is acknowledged, bytes; 0 is max(256 MiB, min(5 % of the disk, 2 GiB)).
+    pub reserve_bytes: u64,
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 16 << 20,
+            commit_interval: CommitInterval::Auto,
+            retain_bytes: 256 << 20,
+            reserve_bytes: 0,
+        }
+    }
+}
+
+/// A time, or `auto` for what suits the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitInterval {
+    /// 10 ms, or 200 ms on an SD card.
+    Auto,
+    /// As said.
+    Fixed(Duration),
+}
+
+impl Serialize for CommitInterval {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Fixed(interval) => duration::serialize(interval, serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for CommitInterval {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        duration::deserialize(serde::de::value::StringDeserializer::new(text)).map(Self::Fixed)
+    }
+}
+
+/// What devices' connections and the HTTP door bring.
+#[derive(Debug)]
+pub enum Input {
+    /// A connection introduces a device and a spool of it.
+    Hello {
+        /// The connection's number.
+        connection: u64,
+        /// The way back.
+        link: Arc<Link>,
+        /// What it said.
+        hello: Box<Hello>,
+    },
+    /// A data frame as it came.
+    Frame {
+        /// The connection's number.
+        connection: u64,
+        /// `[seq, t0, items]`.
+        frame: Bytes,
+    },
+    /// Messages that will never come.
+    Gap {
+        /// The connection's number.
+        connection: u64,
+        /// First missing number.
+        from: u64,
+        /// Last missing number.
+        to: u64,
+        /// In the device's words.
+        reason: String,
+    },
+    /// The connection has ended.
+    Closed {
+        /// The connection's number.
+        connection: u64,
+        /// Why, for the journal.
+        reason: String,
+    },
+    /// Readings by HTTP.
+    Post(Box<Post>, oneshot::Sender<Result<Posted, PostError>>),
+}
+
+/// What viewers and the API ask for.
+#[derive(Debug)]
+pub enum Request {
+    /// A viewer is there: it gets the catalogue and all changes of it.
+    Enter(Arc<ViewerLink>),
+    /// A viewer lost control messages and needs the whole catalogue again.
+    Resync(Arc<ViewerLink>),
+    /// A viewer has gone.
+    Exit(Arc<ViewerLink>),
+    /// A subscription.
+    Subscribe(Arc<ViewerLink>, Subscribe, oneshot::Sender<Result<Subscribed, SubscribeError>>),
+    /// The end of one.
+    Unsubscribe(Arc<ViewerLink>, u64),
+    /// Stop taking input, commit everything, acknowledge it, close all connections with this code.
+    Stop(u16, oneshot::Sender<()>),
+}
+
+/// What the journal's thread reports; read by the pipeline when it is woken.
+#[derive(Debug, Default)]
+pub struct JournalReport {
+    news: Mutex<News>,
+    notify: Notify,
+}
+
+#[derive(Debug, Default)]
+struct News {
+    durable_seq: u64,
+    disk_full: Option<bool>,
+    failed: Option<String>,
+}
+
+impl JournalReport {
+    /// Called on the journal's thread.
+    pub fn put(&self, commit: &journal::Commit) {
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        match commit {
+            journal::Commit::Durable { seq } => news.durable_seq = *seq,
+            journal::Commit::Failed { error, disk_full: true } => {
+                tracing::error!(%error, "the disk is full: nothing is acknowledged until there is room");
+                news.disk_full = Some(true);
+            }
+            journal::Commit::Failed { error, disk_full: false } => news.failed = Some(error.to_string()),
+            journal::Commit::SpaceBack => news.disk_full = Some(false),
+        }
+        drop(news);
+        self.notify.notify_one();
+    }
+
+    fn take(&self) -> News {
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        News { durable_seq: news.durable_seq, disk_full: news.disk_full.take(), failed: news.failed.take() }
+    }
+}
+
+/// Talks to the pipeline.
+#[derive(Debug, Clone)]
+pub struct PipelineHandle {
+    inputs: mpsc::Sender<Input>,
+    requests: mpsc::Sender<Request>,
+}
+
+/// The pipeline has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the hub is stopping")]
+pub struct Stopped;
+
+impl PipelineHandle {
+    /// Brings an input; waits while the pipeline is behind.
+    pub async fn input(&self, input: Input) -> Result<(), Stopped> {
+        self.inputs.send(input).await.map_err(|_| Stopped)
+    }
+
+    /// Makes a request; waits while there are too many.
+    pub async fn request(&self, request: Request) -> Result<(), Stopped> {
+        self.requests.send(request).await.map_err(|_| Stopped)
+    }
+}
+
+/// Everything the pipeline is made of.
+pub struct Parts {
+    /// The state at the end of the journal.
+    pub state: State,
+    /// The journal's one producer.
+    pub appender: journal::Appender,
+    /// What the journal's thread reports.
+    pub report: Arc<JournalReport>,
+    /// Answers questions about the past.
+    pub historian: HistorianHandle,
+    /// Where readings go that viewers watch.
+    pub fanout: Fanout,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Devices' limits.
+    pub config: ingest::Config,
+    /// The latest arrival in the journal, microseconds: a hub clock behind it is not believed.
+    pub last_arrival_us: i64,
+}
+
+/// The owner itself.
+pub struct Pipeline {
+    state: State,
+    appender: journal::Appender,
+    report: Arc<JournalReport>,
+    historian: HistorianHandle,
+    fanout: Fanout,
+    metrics: Arc<Metrics>,
+    config: ingest::Config,
+    connections: Connections,
+    acks: Acks,
+    viewers: Viewers,
+    presence: Presence,
+    messages: messages::Scratch,
+    /// Arrival of what is being handled, microseconds; read once for all inputs taken together.
+    arrival_us: i64,
+    /// The same instant on the monotonic clock.
+    now: Instant,
+    last_arrival_us: i64,
+    durable_seq: u64,
+    disk_full: bool,
+    stopping: Option<(u16, oneshot::Sender<()>)>,
+    inputs: mpsc::Receiver<Input>,
+    requests: mpsc::Receiver<Request>,
+}
+
+/// Why the pipeline ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// It was asked to.
+    #[error("stopped")]
+    Stopped,
+    /// A sync failed; nothing more can be promised.
+    #[error(
+        "the journal cannot be written: {0}. Check the disk, then start the hub again: what was acknowledged is safe"
+    )]
+    JournalFailed(String),
+}
+
+impl Pipeline {
+    /// A pipeline, the way to talk to it, and the devices' vital signs for the API.
+    pub fn new(parts: Parts) -> (Self, PipelineHandle, Vitals) {
+        let (input_sender, inputs) = mpsc::channel(INPUTS_WAITING_MAX);
+        let (request_sender, requests) = mpsc::channel(REQUESTS_WAITING_MAX);
+        let (presence, vitals) = Presence::new(&parts.state);
+        let durable_seq = parts.appender.next_seq() - 1;
+        let pipeline = Self {
+            state: parts.state,
+            appender: parts.appender,
+            report: parts.report,
+            historian: parts.historian,
+            fanout: parts.fanout,
+            metrics: parts.metrics,
+            config: parts.config,
+            connections: Connections::default(),
+            acks: Acks::default(),
+            viewers: Viewers::default(),
+            presence,
+            messages: messages::Scratch::default(),
+            arrival_us: clock::now_us(),
+            now: Instant::now(),
+            last_arrival_us: parts.last_arrival_us,
+            durable_seq,
+            disk_full: false,
+            stopping: None,
+            inputs,
+            requests,
+        };
+        (pipeline, PipelineHandle { inputs: input_sender, requests: request_sender }, vitals)
+    }
+
+    /// Runs until it is asked to stop or the journal fails.
+    pub async fn run(mut self) -> Ended {
+        let report = Arc::clone(&self.report);
+        let mut taken = Vec::with_capacity(INPUTS_AT_ONCE);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let due = self.next_due();
+            let takes_input = self.stopping.is_none() && self.appender.backlog_bytes() < BACKLOG_BYTES_MAX;
+            tokio::select! {
+                biased;
+                () = report.notify.notified() => {
+                    if let Some(ended) = self.on_commit() {
+                        return ended;
+                    }
+                }
+                Some(request) = self.requests.recv() => self.on_request(request),
+                _ = tick.tick() => self.on_tick(),
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
+                _ = self.inputs.recv_many(&mut taken, INPUTS_AT_ONCE), if takes_input => {}
+            }
+            self.now = Instant::now();
+            self.arrival_us = clock::now_us();
+            for input in taken.drain(..) {
+                self.on_input(input);
+            }
+            self.appender.flush();
+            self.fanout.flush_due(self.now);
+            self.send_acks();
+            if let Some(ended) = self.finish_stopping() {
+                return ended;
+            }
+        }
+    }
+
+    /// When something has to be done without anything coming in.
+    fn next_due(&self) -> Option<Instant> {
+        [self.fanout.next_due(), self.acks.next_due()].into_iter().flatten().min()
+    }
+
+    fn on_input(&mut self, input: Input) {
+        match input {
+            Input::Frame { connection, frame } => self.on_frame(connection, &frame),
+            Input::Hello { connection, link, hello } => self.on_hello(connection, &link, *hello),
+            Input::Gap { connection, from, to, reason } => self.on_gap(connection, from, to, reason),
+            Input::Closed { connection, reason } => self.on_closed(connection, reason),
+            Input::Post(post, reply) => self.on_post(*post, reply),
+        }
+    }
+
+    fn on_request(&mut self, request: Request) {
+        match request {
+            Request::Enter(viewer) => self.on_enter(viewer),
+            Request::Resync(viewer) => self.send_catalogue(&viewer),
+            Request::Exit(viewer) => self.viewers.remove(&viewer),
+            Request::Subscribe(viewer, subscribe, reply) => {
+                // A viewer that has gone meanwhile has left its streams by closing its session.
+                drop(reply.send(self.on_subscribe(viewer, &subscribe)));
+            }
+            Request::Unsubscribe(viewer, stream) => self.fanout.leave(stream, &viewer),
+            Request::Stop(code, done) => self.stopping = Some((code, done)),
+        }
+    }
+
+    /// What the journal has made durable is acknowledged; what it cannot do any more ends the hub.
+    fn on_commit(&mut self) -> Option<Ended> {
+        let news = self.report.take();
+        if let Some(error) = news.failed {
+            self.connections.close_all(close::CANNOT_WRITE, "the hub cannot write to its disk");
+            self.viewers.close_all(close::CANNOT_WRITE);
+            return Some(Ended::JournalFailed(error));
+        }
+        if let Some(disk_full) = news.disk_full {
+            self.disk_full = disk_full;
+            self.metrics.disk_full.set(i64::from(disk_full));
+            self.announce_credit();
+        }
+        if news.durable_seq > self.durable_seq {
+            self.durable_seq = news.durable_seq;
+            self.historian.wake();
+            self.release_durable();
+        }
+        None
+    }
+
+    fn on_tick(&mut self) {
+        self.now = Instant::now();
+        self.arrival_us = clock::now_us();
+        self.look_after_viewers();
+        self.metrics.live_streams.set(self.fanout.stream_count() as i64);
+        let totals = self.fanout.totals;
+        self.metrics.live(totals.frames, totals.points, totals.merged);
+    }
+
+    /// Once everything appended is durable and acknowledged, closes the connections and ends.
+    fn finish_stopping(&mut self) -> Option<Ended> {
+        let is_last = self.stopping.is_some() && self.durable_seq + 1 >= self.appender.next_seq();
+        let (code, done) = self.stopping.take_if(|_| is_last)?;
+        self.send_all_acks();
+        self.connections.close_all(code, "the hub is stopping");
+        self.viewers.close_all(code);
+        // Whoever asked may have given up waiting.
+        let _ = done.send(());
+        Some(Ended::Stopped)
+    }
+
+    /// Whether the hub's own clock can be used to judge a device's.
+    fn is_clock_trusted(&self) -> bool {
+        self.arrival_us >= self.last_arrival_us
+    }
+}
+
+/// An http waiter or an acknowledgement that waits for its record to become durable, in journal order.
+type InOrder<T> = VecDeque<(u64, T)>;

@@ -1,0 +1,303 @@
+//! The fold itself: devices, their spools with marks, their series, and the delivery ledger.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use journal::{Kind, Record};
+use protocol::{
+    device::{Channel, ChannelDecl, Refusal},
+    limits::SPOOLS_REMEMBERED,
+};
+
+use super::record::{CatalogueRecord, DataHead, GapRecord, PayloadError, RefusedRecord, decode};
+
+/// Gap notes a device keeps for its page; older ones are in history's table.
+const GAP_NOTES_KEPT: usize = 64;
+
+/// Everything that records add up to. Indices of `devices` and `series` are the hub's numbers of them.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct State {
+    /// All devices ever seen.
+    pub devices: Vec<Device>,
+    /// All series ever seen.
+    pub series: Vec<Series>,
+    /// Spools whose marks are remembered, by stream number.
+    pub streams: HashMap<u32, Stream>,
+    /// The number that the next new stream gets.
+    pub next_stream: u32,
+    by_id: HashMap<Box<str>, u32>,
+}
+
+/// One device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Device {
+    /// Its id.
+    pub id: Box<str>,
+    /// What people call it.
+    pub title: Option<String>,
+    /// Hardware model.
+    pub model: Option<String>,
+    /// Software version on the device.
+    pub firmware: Option<String>,
+    /// Free key and value pairs.
+    pub labels: BTreeMap<String, String>,
+    /// Its series in the order they were first declared.
+    pub series: Vec<u32>,
+    /// Its remembered streams, oldest first.
+    pub streams: VecDeque<u32>,
+    /// When its last message arrived, microseconds.
+    pub last_arrival_us: i64,
+    /// What became of its messages.
+    pub delivery: Delivery,
+    /// The latest gaps.
+    pub gaps: VecDeque<GapNote>,
+}
+
+/// The ledger of one device. It counts messages; received = stored + duplicate + refused.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Messages on disk.
+    pub stored: u64,
+    /// Messages whose content was refused, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Messages that will never come.
+    pub lost: u64,
+    /// Readings on disk.
+    pub readings_stored: u64,
+    /// Readings left out because the device or the hub had too many series.
+    pub readings_dropped: u64,
+}
+
+/// Messages that will never come, where they are missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GapNote {
+    /// First missing number.
+    pub from: u64,
+    /// Last missing number.
+    pub to: u64,
+    /// Why.
+    pub reason: String,
+    /// When the hub learned of it, microseconds.
+    pub arrival_us: i64,
+}
+
+/// One channel of one device, across all its spools.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// The hub's number of the device.
+    pub device: u32,
+    /// As last declared.
+    pub decl: ChannelDecl,
+}
+
+/// One spool of one device: its channel list and its mark.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stream {
+    /// The hub's number of the device.
+    pub device: u32,
+    /// The spool's id; 0 is the hub's own.
+    pub spool: u64,
+    /// The highest message number that is in the run: judges duplicates.
+    pub mark: u64,
+    /// The highest message number known to be on disk: the only one ever acknowledged. Moved by the pipeline at each
+    /// commit, not by records.
+    pub durable: u64,
+    /// What decoding needs, in the spool's order.
+    pub channels: Vec<Channel>,
+    /// The declarations, in the spool's order.
+    pub decls: Vec<ChannelDecl>,
+    /// The series each channel goes to.
+    pub series: Vec<Option<u32>>,
+}
+
+/// What a record did, so that whoever applies it can act on it.
+#[derive(Debug, PartialEq)]
+pub enum Applied<'a> {
+    /// Readings of one stream, still encoded.
+    Data(DataHead, &'a [u8]),
+    /// A device, its spool or its channels are new or changed.
+    Catalogue(CatalogueRecord),
+    /// Messages are missing.
+    Gap(GapRecord),
+    /// A message was refused.
+    Refused(RefusedRecord),
+    /// An event that only history's table keeps.
+    Event,
+}
+
+impl State {
+    /// The hub's number of a device.
+    pub fn device_number(&self, id: &str) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The stream of a spool, if it is remembered.
+    pub fn stream_of(&self, device: u32, spool: u64) -> Option<u32> {
+        let device = self.devices.get(device as usize)?;
+        device.streams.iter().rev().copied().find(|number| self.streams.get(number).is_some_and(|s| s.spool == spool))
+    }
+
+    /// The device's series for a channel name.
+    pub fn series_of(&self, device: u32, channel: &str) -> Option<u32> {
+        let device = self.devices.get(device as usize)?;
+        device.series.iter().copied().find(|&number| self.series[number as usize].decl.name.as_str() == channel)
+    }
+
+    /// Applies one record. Data and marks cost a map look-up; the readings themselves are the caller's to decode.
+    pub fn apply<'a>(&mut self, record: &Record<'a>) -> Result<Applied<'a>, PayloadError> {
+        match record.kind {
+            Kind::Data => {
+                let (head, frame) = DataHead::decode(record.payload)?;
+                self.apply_data(&head, record.arrival_us);
+                Ok(Applied::Data(head, frame))
+            }
+            Kind::Gap => {
+                let gap: GapRecord = decode(record.payload)?;
+                self.apply_gap(&gap, record.arrival_us);
+                Ok(Applied::Gap(gap))
+            }
+            Kind::Refused => {
+                let refused: RefusedRecord = decode(record.payload)?;
+                self.apply_refused(&refused, record.arrival_us);
+                Ok(Applied::Refused(refused))
+            }
+            Kind::Catalogue => {
+                let catalogue: CatalogueRecord = decode(record.payload)?;
+                self.apply_catalogue(&catalogue);
+                Ok(Applied::Catalogue(catalogue))
+            }
+            Kind::Connect | Kind::Disconnect | Kind::HubStart | Kind::HubStop | Kind::Timer | Kind::Operator => {
+                Ok(Applied::Event)
+            }
+        }
+    }
+
+    /// Moves the marks for one data message.
+    pub fn apply_data(&mut self, head: &DataHead, arrival_us: i64) {
+        if let Some(device) = self.move_mark(head.stream, head.seq, arrival_us) {
+            device.delivery.stored += 1;
+        }
+    }
+
+    /// Counts the readings of a data message, once decoded.
+    pub fn count_readings(&mut self, device: u32, stored: u64, dropped: u64) {
+        let delivery = &mut self.devices[device as usize].delivery;
+        delivery.readings_stored += stored;
+        delivery.readings_dropped += dropped;
+    }
+
+    /// Moves the marks across a gap and notes it.
+    pub fn apply_gap(&mut self, gap: &GapRecord, arrival_us: i64) {
+        let Some(device) = self.move_mark(gap.stream, gap.to, arrival_us) else { return };
+        device.delivery.lost += gap.to - gap.from + 1;
+        if device.gaps.len() == GAP_NOTES_KEPT {
+            device.gaps.pop_front();
+        }
+        device.gaps.push_back(GapNote { from: gap.from, to: gap.to, reason: gap.reason.clone(), arrival_us });
+    }
+
+    /// Moves the marks for a refused message and counts it.
+    pub fn apply_refused(&mut self, refused: &RefusedRecord, arrival_us: i64) {
+        if let Some(device) = self.move_mark(refused.stream, refused.seq, arrival_us) {
+            *device.delivery.refused.entry(refused.refusal().code()).or_default() += 1;
+        }
+    }
+
+    fn move_mark(&mut self, stream: u32, seq: u64, arrival_us: i64) -> Option<&mut Device> {
+        // A stream that is not known was forgotten (more than eight newer spools): its marks are gone by design.
+        let stream = self.streams.get_mut(&stream)?;
+        stream.mark = stream.mark.max(seq);
+        let device = &mut self.devices[stream.device as usize];
+        device.last_arrival_us = device.last_arrival_us.max(arrival_us);
+        Some(device)
+    }
+
+    /// Puts a device, a spool and its channels in place.
+    pub fn apply_catalogue(&mut self, record: &CatalogueRecord) {
+        let number = record.device as usize;
+        if number == self.devices.len() {
+            self.by_id.insert(record.id.as_str().into(), record.device);
+            self.devices.push(Device::new(record.id.as_str()));
+        }
+        let device = &mut self.devices[number];
+        device.title.clone_from(&record.title);
+        device.model.clone_from(&record.model);
+        device.firmware.clone_from(&record.firmware);
+        device.labels.clone_from(&record.labels);
+        for (decl, series) in record.channels.iter().zip(&record.series) {
+            let Some(series) = *series else { continue };
+            if series as usize == self.series.len() {
+                self.series.push(Series { device: record.device, decl: decl.clone() });
+                device.series.push(series);
+            } else {
+                self.series[series as usize].decl = decl.clone();
+            }
+        }
+        self.next_stream = self.next_stream.max(record.stream + 1);
+        let stream = self.streams.entry(record.stream).or_insert_with(|| {
+            device.streams.push_back(record.stream);
+            Stream {
+                device: record.device,
+                spool: record.spool,
+                mark: 0,
+                durable: 0,
+                channels: Vec::new(),
+                decls: Vec::new(),
+                series: Vec::new(),
+            }
+        });
+        stream.channels = record.channels.iter().map(ChannelDecl::decoding).collect();
+        stream.decls.clone_from(&record.channels);
+        stream.series.clone_from(&record.series);
+        self.forget_old_streams(record.device);
+    }
+
+    /// Keeps the marks of the last spools only; the hub's own (spool 0) is never forgotten.
+    fn forget_old_streams(&mut self, device: u32) {
+        let device = &mut self.devices[device as usize];
+        let is_own = |number: &u32, streams: &HashMap<u32, Stream>| streams.get(number).is_some_and(|s| s.spool == 0);
+        while device.streams.iter().filter(|number| !is_own(number, &self.streams)).count() > SPOOLS_REMEMBERED {
+            let oldest = device.streams.iter().position(|number| !is_own(number, &self.streams));
+            let Some(number) = oldest.and_then(|place| device.streams.remove(place)) else { return };
+            self.streams.remove(&number);
+        }
+    }
+
+    /// Puts a stored device back, in the order of numbers.
+    pub(super) fn restore_device(&mut self, device: Device) {
+        self.by_id.insert(device.id.clone(), self.devices.len() as u32);
+        self.devices.push(device);
+    }
+}
+
+impl Device {
+    /// A device of which only the id is known.
+    pub fn new(id: &str) -> Self {
+        Self {
+            id: id.into(),
+            title: None,
+            model: None,
+            firmware: None,
+            labels: BTreeMap::new(),
+            series: Vec::new(),
+            streams: VecDeque::new(),
+            last_arrival_us: 0,
+            delivery: Delivery::default(),
+            gaps: VecDeque::new(),
+        }
+    }
+}
+
+impl Delivery {
+    /// Messages refused for whatever reason.
+    pub fn refused_total(&self) -> u64 {
+        self.refused.values().sum()
+    }
+
+    /// The static name of a stored refusal code.
+    pub(super) fn known_code(code: &str) -> &'static str {
+        Refusal::from_code(code).unwrap_or(Refusal::Malformed).code()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+use protocol::ids::Id;
+
+use super::*;
+use crate::state::record;
+
+fn catalogue(stream: u32, spool: u64, channels: &[&str]) -> CatalogueRecord {
+    CatalogueRecord {
+        stream,
+        device: 0,
+        id: Id::new("shed").expect("valid"),
+        spool,
+        title: None,
+        model: None,
+        firmware: None,
+        labels: BTreeMap::new(),
+        channels: channels.iter().map(|name| ChannelDecl::gauge(Id::new(name).expect("valid"))).collect(),
+        series: (0..channels.len() as u32).map(Some).collect(),
+    }
+}
+
+fn apply(state: &mut State, kind: Kind, payload: &[u8]) {
+    state.apply(&Record { seq: 1, arrival_us: 5, kind, payload }).expect("readable");
+}
+
+#[test]
+fn marks_and_the_ledger_follow_the_records() {
+    let mut state = State::default();
+    apply(&mut state, Kind::Catalogue, &record::encode(&catalogue(0, 77, &["temp"])));
+    let head = DataHead { stream: 0, seq: 1, shift_us: 0, flags: 0 };
+    apply(&mut state, Kind::Data, head.encode(&mut [0; record::DATA_HEAD_BYTES_MAX]));
+    apply(
+        &mut state,
+        Kind::Gap,
+        &record::encode(&GapRecord { stream: 0, from: 2, to: 4, reason: "spool full".into() }),
+    );
+    apply(&mut state, Kind::Refused, &record::encode(&RefusedRecord { stream: 0, seq: 5, code: "bad_value".into() }));
+    assert_eq!(state.streams[&0].mark, 5);
+    let delivery = &state.devices[0].delivery;
+    assert_eq!((delivery.stored, delivery.lost, delivery.refused_total()), (1, 3, 1));
+    assert_eq!(state.devices[0].gaps[0].reason, "spool full");
+    assert_eq!(state.device_number("shed"), Some(0));
+    assert_eq!(state.series_of(0, "temp"), Some(0));
+}
+
+#[test]
+fn only_the_last_eight_spools_are_remembered_and_the_hubs_own_always() {
+    let mut state = State::default();
+    state.apply_catalogue(&catalogue(0, 0, &["temp"]));
+    for spool in 1..=20 {
+        state.apply_catalogue(&catalogue(spool, u64::from(spool), &["temp"]));
+    }
+    assert_eq!(state.streams.len(), SPOOLS_REMEMBERED + 1);
+    assert_eq!(state.stream_of(0, 0), Some(0));
+    assert_eq!(state.stream_of(0, 12), None);
+    assert_eq!(state.stream_of(0, 13), Some(13));
+    assert_eq!(state.series.len(), 1);
+}
