@@ -47,7 +47,7 @@ pub struct ChannelDecl {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     /// Gauge when absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "absent_when_null")]
     pub kind: Kind,
     /// Every value is multiplied by this; 1 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_number")]
@@ -62,7 +62,7 @@ pub struct ChannelDecl {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_number")]
     pub period_ms: Option<f64>,
     /// Names of the states 0, 1, 2 … of a state channel.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "absent_when_null")]
     pub states: Vec<String>,
 }
 
@@ -86,6 +86,11 @@ impl ChannelDecl {
     pub fn decoding(&self) -> Channel {
         Channel { scale: self.scale.unwrap_or(1.0), offset: self.offset.unwrap_or(0.0), states: self.states.clone() }
     }
+}
+
+/// null where there is nothing to say, as for the other optional keys.
+fn absent_when_null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Any whole number, as every number on the wire; an `f64` has no more than so many digits worth showing.

@@ -158,7 +158,12 @@ fn what_is_unknown_is_ignored_and_what_is_wrong_is_named() {
     let with_more = hello_with(|hello| {
         hello["later"] = json!([1, {"deep": [null, true, 1.5, "x"]}]);
         hello["channels"][0]["later"] = json!({"a": []});
-        hello["title"] = Value::Null;
+        for key in ["title", "now", "import", "features", "labels"] {
+            hello[key] = Value::Null;
+        }
+        for key in ["title", "unit", "kind", "scale", "offset", "decimals", "period_ms", "states"] {
+            hello["channels"][0][key] = Value::Null;
+        }
     });
     assert_eq!(with_more.expect("a good hello"), hello_with(|_| ()).expect("a good hello"));
     assert!(unreadable(|hello| hello["device"] = json!("a/b")).contains("position 2"));

@@ -3,6 +3,7 @@
 
 mod columns;
 mod control;
+mod document;
 mod frames;
 mod golden;
 mod oracle;
