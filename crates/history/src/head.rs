@@ -91,4 +91,45 @@ impl Unsealed {
     pub(crate) fn len(&self) -> usize {
         self.in_order.len() + self.late.len()
     }
+
+    /// Takes out what is worth a chunk now: at least half of `chunk_readings` in order, and what came late with them; or
+    /// as much late alone, so that the import of a backlog does not cut the live readings into crumbs. Late readings go
+    /// alone only if they are older than all that stay in order: what stays can then still be late to nothing sealed.
+    pub(crate) fn take_ripe(&mut self, chunk_readings: usize) -> Unsealed {
+        let half = chunk_readings / 2;
+        let open_us = self.in_order.times_us.first().copied().unwrap_or(i64::MAX);
+        let older = self.late.span(i64::MIN, open_us);
+        let staying = self.len() - older.len();
+        if self.in_order.len() >= half || older.len() < half || staying >= chunk_readings {
+            return std::mem::take(self);
+        }
+        let newer = self.late.part(older.end..self.late.len());
+        let late = self.late.part(older);
+        self.late = newer;
+        Unsealed { in_order: Readings::default(), late }
+    }
+
+    /// The times and values of all readings, in time order; of equal times the one that came last.
+    pub(crate) fn resolved(&self) -> (Vec<i64>, Vec<f64>) {
+        let (in_order, late) = (&self.in_order, &self.late);
+        let mut times_us = Vec::with_capacity(self.len());
+        let mut values = Vec::with_capacity(self.len());
+        let mut at = 0;
+        for (i, &late_us) in late.times_us.iter().enumerate() {
+            let from = at;
+            while at < in_order.len() && in_order.times_us[at] < late_us {
+                at += 1;
+            }
+            times_us.extend_from_slice(&in_order.times_us[from..at]);
+            values.extend_from_slice(&in_order.values[from..at]);
+            if late.times_us.get(i + 1) != Some(&late_us) {
+                times_us.push(late_us);
+                values.push(late.values[i]);
+                at += usize::from(in_order.times_us.get(at) == Some(&late_us));
+            }
+        }
+        times_us.extend_from_slice(&in_order.times_us[at..]);
+        values.extend_from_slice(&in_order.values[at..]);
+        (times_us, values)
+    }
 }

@@ -59,7 +59,7 @@ struct Series {
 pub struct Committed {
     /// Series whose readings became chunks.
     pub sealed: usize,
-    /// Series whose readings were spilled.
+    /// Series whose readings were all spilled.
     pub spilled: usize,
     /// Bytes of these chunks and spills.
     pub bytes: usize,
@@ -200,7 +200,8 @@ impl History {
             let sealed = seal::seal(&transaction, id, head, newest_us, self.config.chunk_readings, raw_floor_us)
                 .map_err(|source| CommitError::Seal { series: id, source })?;
             committed.bytes += sealed.bytes;
-            *if sealed.spilled == 0 { &mut committed.sealed } else { &mut committed.spilled } += 1;
+            committed.sealed += usize::from(sealed.chunked > 0);
+            committed.spilled += usize::from(sealed.chunked == 0);
             done.push((id, sealed.spilled as u32));
         }
         for event in &self.events {

@@ -95,23 +95,20 @@ impl RawReader<'_> {
         }
     }
 
-    /// The times of unsealed late readings that another reading already has, sorted.
+    /// The times of unsealed late readings that a stored reading already has, sorted.
     pub(crate) fn collisions(&self) -> rusqlite::Result<Vec<i64>> {
         let late = &self.unsealed.late.times_us;
         let (Some(&first_us), Some(&last_us)) = (late.first(), late.last()) else {
             return Ok(Vec::new());
         };
-        let in_order = &self.unsealed.in_order.times_us;
-        let mut found: Vec<i64> = late.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-        found.extend(late.iter().copied().filter(|time| in_order.binary_search(time).is_ok()));
+        let mut found = Vec::new();
         for chunk in store::late_chunks(self.conn, LATE_LANE, self.series, first_us, last_us.saturating_add(1))? {
             self.collide(chunk, &mut found)?;
         }
         // From late time to late time, so that a wide gap between two of them costs one seek.
         let mut at = 0;
         while at < late.len() {
-            let page = store::chunks_from(self.conn, 0, self.series, late[at], 1)?;
-            let Some(&chunk) = page.first() else {
+            let Some(&chunk) = store::chunks_from(self.conn, 0, self.series, late[at], 1)?.first() else {
                 break;
             };
             self.collide(chunk, &mut found)?;

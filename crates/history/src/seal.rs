@@ -1,6 +1,7 @@
 //! Sealing: unsealed readings become chunks, their rollup rows join the open rows, and full open rows become chunks too.
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 
 use rusqlite::Connection;
 
@@ -9,7 +10,7 @@ use crate::codec;
 use crate::head::{Head, Unsealed};
 use crate::raw::RawReader;
 use crate::readings::Readings;
-use crate::rollup::{self, Row, WIDTHS_US, bucket_start};
+use crate::rollup::{self, Bucket, Row, WIDTHS_US, bucket_start};
 use crate::store::{self, LATE_LANE, StateRow};
 
 /// Open rows of one level at which the closed ones become a chunk. The state row is written again at each seal: with two
@@ -19,13 +20,15 @@ const OPEN_ROWS_MAX: usize = 64;
 /// What became of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sealed {
-    /// Readings now in the spilled row of the series; 0 when they became chunks.
+    /// Readings that became chunks.
+    pub(crate) chunked: usize,
+    /// Readings now in the spilled row of the series.
     pub(crate) spilled: usize,
     /// Bytes of the chunks and the spill.
     pub(crate) bytes: usize,
 }
 
-/// Stores the head of a series inside the caller's transaction: as chunks if there is enough of it, else as its spill.
+/// Stores the head of a series inside the caller's transaction: as chunks if there is enough of it, the rest as its spill.
 pub(crate) fn seal(
     conn: &Connection,
     series: SeriesId,
@@ -39,58 +42,69 @@ pub(crate) fn seal(
     head.append_to(&mut unsealed);
     state.sealed_seq = head.last_seq;
     state.newest_us = newest_us;
-    if unsealed.len() < chunk_readings {
-        let encode = |readings: &Readings| (!readings.is_empty()).then(|| codec::readings::encode(readings));
-        state.spill = [encode(&unsealed.in_order), encode(&unsealed.late)];
-        state.spilled = unsealed.len();
-        store::put_state(conn, series, &state)?;
-        let bytes = state.spill.iter().flatten().map(Vec::len).sum();
-        return Ok(Sealed { spilled: state.spilled, bytes });
+    let mut sealed = Sealed { chunked: 0, spilled: 0, bytes: 0 };
+    if unsealed.len() >= chunk_readings {
+        let ripe = unsealed.take_ripe(chunk_readings);
+        sealed.chunked = ripe.len();
+        roll_up(conn, series, &ripe, &mut state, raw_floor_us)?;
+        sealed.bytes += put_chunks(conn, 0, series, &ripe.in_order, chunk_readings)?;
+        sealed.bytes += put_chunks(conn, LATE_LANE, series, &ripe.late, chunk_readings)?;
     }
+    let encode = |readings: &Readings| (!readings.is_empty()).then(|| codec::readings::encode(readings));
+    state.spill = [encode(&unsealed.in_order), encode(&unsealed.late)];
+    state.spilled = unsealed.len();
+    sealed.spilled = state.spilled;
+    sealed.bytes += state.spill.iter().flatten().map(Vec::len).sum::<usize>();
+    store::put_state(conn, series, &state)?;
+    Ok(sealed)
+}
+
+/// Adds what is about to become chunks to the open rows of both levels.
+fn roll_up(
+    conn: &Connection,
+    series: SeriesId,
+    ripe: &Unsealed,
+    state: &mut StateRow,
+    raw_floor_us: i64,
+) -> rusqlite::Result<()> {
     let damaged = Cell::new(0);
-    let reader = RawReader { conn, series, unsealed: &unsealed, floor_us: raw_floor_us, damaged: &damaged };
+    let reader = RawReader { conn, series, unsealed: ripe, floor_us: raw_floor_us, damaged: &damaged };
+    let collisions = reader.collisions()?;
     for level in [1, 2] {
-        let later = unsealed_rows(&reader, WIDTHS_US[level])?;
-        let mut open = decode_open_rows(series, &state, level);
-        rollup::add_rows(&mut open, &later);
+        let mut open = decode_open_rows(series, state, level);
+        rollup::add_rows(&mut open, &unsealed_rows(&reader, &collisions, WIDTHS_US[level])?);
         if open.len() >= OPEN_ROWS_MAX {
             close_rows(conn, series, level, &mut open)?;
         }
         state.open_rows[level - 1] = Some(codec::rows::encode_open(&open, WIDTHS_US[level]));
     }
-    let bytes = put_chunks(conn, 0, series, &unsealed.in_order, chunk_readings)?
-        + put_chunks(conn, LATE_LANE, series, &unsealed.late, chunk_readings)?;
-    state.spill = [None, None];
-    state.spilled = 0;
-    store::put_state(conn, series, &state)?;
-    Ok(Sealed { spilled: 0, bytes })
+    Ok(())
 }
 
-/// The rollup rows, by bucket, of what a reader has unsealed: rows to add, and rows that replace their bucket because a
-/// late reading took the place of another.
-pub(crate) fn unsealed_rows(reader: &RawReader<'_>, width_us: i64) -> rusqlite::Result<Vec<Row>> {
-    let mut replaced: Vec<i64> = reader.collisions()?.iter().map(|&time| bucket_start(time, width_us)).collect();
+/// The rollup rows, by bucket, of what a reader has unsealed: rows to add, and rows that replace their bucket because it
+/// holds one of the `collisions`, where a late reading takes the place of a stored one.
+pub(crate) fn unsealed_rows(reader: &RawReader<'_>, collisions: &[i64], width_us: i64) -> rusqlite::Result<Vec<Row>> {
+    let mut replaced: Vec<i64> = collisions.iter().map(|&time_us| bucket_start(time_us, width_us)).collect();
     replaced.dedup();
-    // Where raw readings are gone a bucket cannot be computed again.
+    // Where raw readings are gone a bucket cannot be computed again, and the late reading is added to it.
     replaced.retain(|&start_us| start_us >= reader.floor_us);
-    let mut rows: Vec<Row> = Vec::new();
-    for readings in [&reader.unsealed.in_order, &reader.unsealed.late] {
-        let mut buckets = Vec::new();
-        rollup::fold(width_us, &readings.times_us, &readings.values, &mut buckets);
-        let added: Vec<Row> = buckets
-            .into_iter()
-            .filter(|bucket| bucket.count > 0 && replaced.binary_search(&bucket.start_us).is_err())
-            .map(|bucket| Row { bucket, replaces: false })
-            .collect();
-        rollup::add_rows(&mut rows, &added);
+    let mut buckets = Vec::new();
+    if reader.unsealed.late.is_empty() {
+        let in_order = &reader.unsealed.in_order;
+        rollup::fold(width_us, &in_order.times_us, &in_order.values, &mut buckets);
+    } else {
+        let (times_us, values) = reader.unsealed.resolved();
+        rollup::fold(width_us, &times_us, &values, &mut buckets);
     }
+    buckets.retain(|bucket| bucket.count > 0 && replaced.binary_search(&bucket.start_us).is_err());
+    let mut rows: Vec<Row> = buckets.into_iter().map(|bucket| Row { bucket, replaces: false }).collect();
     for start_us in replaced {
         let mut buckets = Vec::new();
         reader.stream(start_us, start_us.saturating_add(width_us), |readings| {
             rollup::fold(width_us, &readings.times_us, &readings.values, &mut buckets);
-            std::ops::ControlFlow::Continue(())
+            ControlFlow::Continue(())
         })?;
-        let bucket = buckets.pop().unwrap_or(rollup::Bucket::empty(start_us));
+        let bucket = buckets.pop().unwrap_or(Bucket::empty(start_us));
         rollup::add_rows(&mut rows, &[Row { bucket, replaces: true }]);
     }
     Ok(rows)
