@@ -1,0 +1,193 @@
+//! `--once`: what the table would show, as plain text for scripts and logs.
+
+use std::{io, io::Write, time::Duration};
+
+use client::live::{LiveEvent, LiveHandle};
+use jiff::Timestamp;
+use protocol::{
+    limits::WINDOW_MS_MAX,
+    live::{HubMessage, control::Subscribe},
+};
+use tokio::{sync::mpsc, time::timeout};
+use unicode_width::UnicodeWidthStr;
+
+use crate::state::{
+    catalogue::{Catalogue, ChannelState, Device, state_word},
+    latest::Latest,
+    subscriptions::{LOOK_BACK, devices_selector},
+    trace::Point,
+};
+
+/// A script must not hang: longest time for everything.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+const HEADINGS: [&str; 6] = ["DEVICE", "STATE", "SEEN", "CHANNEL", "TIME", "VALUE"];
+
+/// Why there is no table.
+#[derive(Debug, thiserror::Error)]
+pub enum OnceError {
+    /// Not everything was there in time.
+    #[error("no answer from the hub at {hub} within {} s: {reason}", ANSWER_MAX.as_secs())]
+    Late {
+        /// Its `host:port`.
+        hub: String,
+        /// What was waited for last, or why it did not come.
+        reason: String,
+    },
+    /// The hub refused.
+    #[error("the hub refused: {0}")]
+    Refused(String),
+    /// The table could not be printed.
+    #[error("cannot print the table")]
+    Print(#[source] io::Error),
+}
+
+/// Waits for the catalogue and the newest value of every channel, and prints them to `output`: one line a channel,
+/// columns set apart by two spaces or more, the value with its unit last, times in UTC.
+pub async fn run(
+    handle: &LiveHandle,
+    events: &mut mpsc::Receiver<LiveEvent>,
+    hub: &str,
+    output: &mut impl Write,
+) -> Result<(), OnceError> {
+    let mut collected = Collected::default();
+    match timeout(ANSWER_MAX, collected.collect(handle, events)).await {
+        Ok(collected) => collected?,
+        Err(_) => return Err(OnceError::Late { hub: hub.to_owned(), reason: collected.waits_for }),
+    }
+    print(collected.catalogue.devices(), output).map_err(OnceError::Print)
+}
+
+/// What has been heard so far.
+#[derive(Default)]
+struct Collected {
+    catalogue: Catalogue,
+    latest: Latest,
+    complete: bool,
+    waits_for: String,
+}
+
+impl Collected {
+    async fn collect(
+        &mut self,
+        handle: &LiveHandle,
+        events: &mut mpsc::Receiver<LiveEvent>,
+    ) -> Result<(), OnceError> {
+        while !self.complete
+            && let Some(event) = events.recv().await
+        {
+            match event {
+                LiveEvent::Connecting { .. } | LiveEvent::RoundTrip(_) => {}
+                LiveEvent::Connected => *self = Self { waits_for: "it sent no catalogue".to_owned(), ..Self::default() },
+                LiveEvent::Disconnected { reason, .. } => self.waits_for = protocol::text::clean(&reason),
+                LiveEvent::Data(data) => _ = self.latest.receive(&data, &mut self.catalogue, 0),
+                LiveEvent::Message(message) => self.take(message, handle)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: HubMessage, handle: &LiveHandle) -> Result<(), OnceError> {
+        match message {
+            HubMessage::Catalogue { full, devices, removed } => {
+                self.catalogue.apply(full, &devices, &removed, 0);
+                if full {
+                    self.ask(handle);
+                }
+            }
+            HubMessage::Snapshot { id: LOOK_BACK, stream, series, .. } => self.latest.begin_look_back(stream, &series),
+            HubMessage::SnapshotEnd { stream, .. } => {
+                self.latest.complete(stream, &mut self.catalogue);
+                self.ask(handle);
+            }
+            HubMessage::Error { message, .. } => return Err(OnceError::Refused(protocol::text::clean(&message))),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Asks for the values that are not known yet, as many as one subscription takes. The rest of a large catalogue
+    /// arrives before the answer.
+    fn ask(&mut self, handle: &LiveHandle) {
+        let is_unknown = |device: &&Device| self.latest.unknown(device).next().is_some();
+        match devices_selector(self.catalogue.devices().iter().filter(is_unknown)) {
+            None => self.complete = true,
+            Some(series) => {
+                "it sent no values".clone_into(&mut self.waits_for);
+                let (window_ms, points, max_hz) = (WINDOW_MS_MAX, 1, 1);
+                handle.subscribe(Subscribe { id: LOOK_BACK, series, window_ms, points, max_hz });
+            }
+        }
+    }
+}
+
+fn print(devices: &[Device], output: &mut impl Write) -> io::Result<()> {
+    let mut rows = vec![HEADINGS.map(str::to_owned)];
+    for device in devices {
+        let seen = device.last_seen_ms.map_or_else(|| "-".to_owned(), utc);
+        let row = |channel, time, value| [device.id.clone(), state_word(device.state).into(), seen.clone(), channel, time, value];
+        if device.channels.is_empty() {
+            rows.push(row("-".to_owned(), "-".to_owned(), "-".to_owned()));
+        }
+        for state in &device.channels {
+            let time = state.latest.map_or_else(|| "-".to_owned(), |point| utc(point.time_ms));
+            rows.push(row(state.channel.name.clone(), time, value(state)));
+        }
+    }
+    let widths: Vec<usize> =
+        (0..HEADINGS.len()).map(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0)).collect();
+    for row in &rows {
+        let (last, cells) = row.split_last().expect("a row has six cells");
+        for (cell, width) in cells.iter().zip(&widths) {
+            write!(output, "{cell}{}", " ".repeat(width - cell.width() + 2))?;
+        }
+        writeln!(output, "{last}")?;
+    }
+    output.flush()
+}
+
+/// As measured, without setting thousands apart: a script wants to read it.
+fn value(state: &ChannelState) -> String {
+    let Some(Point { value, .. }) = state.latest else { return "-".to_owned() };
+    let channel = &state.channel;
+    let named = channel.states.get(value.round() as usize).filter(|_| value >= 0.0);
+    match named {
+        _ if value.is_nan() => "missing".to_owned(),
+        Some(name) => name.clone(),
+        None if channel.unit.is_empty() => value.to_string(),
+        None => format!("{value} {}", channel.unit),
+    }
+}
+
+fn utc(time_ms: i64) -> String {
+    Timestamp::from_millisecond(time_ms).map_or_else(|_| "-".to_owned(), |time| format!("{time:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::live::DeviceState;
+
+    use super::*;
+    use crate::state::sample;
+
+    #[test]
+    fn a_line_a_channel_in_columns() {
+        let mut catalogue = Catalogue::default();
+        let mut boiler = sample::device_row("boiler-1", DeviceState::Overdue, &["temp", "door"]);
+        boiler.last_seen = Some(1_770_000_000_123);
+        boiler.channels[1].states = vec!["closed".into(), "open".into()];
+        boiler.channels[1].unit = None;
+        let mut bare = sample::device_row("bare", DeviceState::Offline, &[]);
+        bare.title = Some("not printed".into());
+        catalogue.apply(true, &[boiler, bare], &[], 0);
+        catalogue.look_back(0, Point { time_ms: 1_770_000_000_000, value: 12_345.25 });
+        catalogue.look_back(1, Point { time_ms: 1_770_000_000_000, value: 1.0 });
+        let mut output = Vec::new();
+        print(catalogue.devices(), &mut output).expect("written");
+        insta::assert_snapshot!(String::from_utf8(output).expect("text"), @r"
+        DEVICE    STATE    SEEN                      CHANNEL  TIME                      VALUE
+        bare      offline  -                         -        -                         -
+        boiler-1  overdue  2026-02-02T02:40:00.123Z  temp     2026-02-02T02:40:00.000Z  12345.25 °C
+        boiler-1  overdue  2026-02-02T02:40:00.123Z  door     2026-02-02T02:40:00.000Z  open
+        ");
+    }
+}

@@ -1,0 +1,115 @@
+//! How many readings arrive, over the last minute.
+
+/// Seconds that are remembered.
+const SECONDS: usize = 60;
+/// Seconds looked at first, so that a change shows soon.
+const SECONDS_SHORT: usize = 10;
+
+/// Counts of the last minute, a slot a second.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RateMeter {
+    counts: [u32; SECONDS],
+    /// The second of the newest count, seconds since the Unix epoch.
+    newest_s: i64,
+    /// When counting began.
+    since_s: i64,
+    /// True once the hub left points out: the counts hold its estimate of how many.
+    merged: bool,
+}
+
+/// A measured rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    /// Readings a second.
+    pub per_second: f64,
+    /// True when points that the hub left out had to be attributed by estimate.
+    pub estimated: bool,
+}
+
+impl RateMeter {
+    /// Begins to count at `now_ms`.
+    pub fn new(now_ms: i64) -> Self {
+        let now_s = now_ms.div_euclid(1_000);
+        Self { counts: [0; SECONDS], newest_s: now_s, since_s: now_s, merged: false }
+    }
+
+    /// Counts `readings` that arrived at `now_ms`, `merged` of them only by estimate.
+    pub fn add(&mut self, now_ms: i64, readings: u32, merged: u32) {
+        let now_s = now_ms.div_euclid(1_000);
+        // A clock that was set back counts into the newest second.
+        for second in self.newest_s + 1..=now_s.min(self.newest_s + SECONDS as i64) {
+            self.counts[second.rem_euclid(SECONDS as i64) as usize] = 0;
+        }
+        self.newest_s = self.newest_s.max(now_s);
+        let slot = &mut self.counts[self.newest_s.rem_euclid(SECONDS as i64) as usize];
+        *slot = slot.saturating_add(readings).saturating_add(merged);
+        self.merged |= merged > 0;
+    }
+
+    /// The rate at `now_ms`; `None` in the first seconds, when it would be a guess.
+    pub fn rate(&self, now_ms: i64) -> Option<Rate> {
+        // The second that is running is not complete.
+        let now_s = now_ms.div_euclid(1_000);
+        let known_s = (now_s - self.since_s).clamp(0, SECONDS as i64 - 1) as usize;
+        if known_s < 3 {
+            return None;
+        }
+        let sum = |seconds: usize| -> u32 { (1..=seconds as i64).map(|ago| self.count_at(now_s - ago)).sum() };
+        let short = known_s.min(SECONDS_SHORT);
+        let (count, seconds) = match sum(short) {
+            few if (few as usize) < SECONDS_SHORT => (sum(known_s), known_s),
+            many => (many, short),
+        };
+        Some(Rate { per_second: f64::from(count) / seconds as f64, estimated: self.merged })
+    }
+
+    fn count_at(&self, second: i64) -> u32 {
+        let remembered = second <= self.newest_s && second > self.newest_s - SECONDS as i64;
+        if remembered { self.counts[second.rem_euclid(SECONDS as i64) as usize] } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fast_device_shows_its_rate_soon_and_its_silence_soon() {
+        let mut meter = RateMeter::new(0);
+        assert_eq!(meter.rate(2_999), None);
+        for tenth in 0..200 {
+            meter.add(tenth * 100, 4, 0);
+        }
+        assert_eq!(meter.rate(20_000), Some(Rate { per_second: 40.0, estimated: false }));
+        assert_eq!(meter.rate(25_000).map(|rate| rate.per_second), Some(20.0));
+        assert_eq!(meter.rate(120_000).map(|rate| rate.per_second), Some(0.0));
+    }
+
+    #[test]
+    fn a_slow_device_is_measured_over_the_minute() {
+        let mut meter = RateMeter::new(0);
+        for second in (0..300).step_by(20) {
+            meter.add(second * 1_000, 1, 0);
+        }
+        let rate = meter.rate(300_000).expect("known").per_second;
+        assert!((0.03..=0.06).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn what_the_hub_left_out_is_counted_and_said() {
+        let mut meter = RateMeter::new(0);
+        for second in 0..20 {
+            meter.add(second * 1_000, 3, 7);
+        }
+        assert_eq!(meter.rate(20_000), Some(Rate { per_second: 10.0, estimated: true }));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_does_no_harm() {
+        let mut meter = RateMeter::new(1_000_000);
+        meter.add(0, 1, 0);
+        meter.add(i64::MAX / 2, 1, 0);
+        meter.add(1_000_000, 1, 0);
+        assert_eq!(meter.rate(0), None);
+    }
+}

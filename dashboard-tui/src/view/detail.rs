@@ -1,0 +1,104 @@
+//! The selected device: who it is, how it reports, and each of its channels.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Constraint, Rect},
+    text::{Line, Span},
+    widgets::{Row, Table, Widget},
+};
+
+use super::{Look, devices, pane_title, titled, trend, wording};
+use crate::state::{
+    State,
+    catalogue::{ChannelState, Device, TREND_MS, state_word},
+};
+
+/// Columns of the trend.
+const TREND_WIDTH: usize = 16;
+
+/// Draws the device in detail.
+pub(super) fn draw(buf: &mut Buffer, area: Rect, state: &State, look: Look<'_>) {
+    let Some(device) = state.selected(look.now_ms) else { return };
+    let mut title = Line::from(pane_title(&device.id, true, look));
+    if let Some(name) = &device.title {
+        title.push_span(Span::styled(format!(" · {name}"), look.theme.strong));
+    }
+    let inner = titled(buf, area, title, Line::default(), look);
+    let row = |y: u16| Rect { y: inner.y + y, height: 1, ..inner }.intersection(inner);
+    reporting(device, state, look).render(row(0), buf);
+    identity(device, look).render(row(1), buf);
+    let below = Rect { y: inner.y + 2, height: inner.height.saturating_sub(2), ..inner };
+    channels(buf, below, device, state, look);
+}
+
+fn reporting(device: &Device, state: &State, look: Look<'_>) -> Line<'static> {
+    let shown_ms = state.shown_ms(look.now_ms);
+    let word = format!("   {} {}", wording::glyph(device.state), state_word(device.state));
+    let mut facts = vec![if device.connected { "connected".to_owned() } else { "not connected".to_owned() }];
+    facts.push(match device.last_seen_ms {
+        Some(seen_ms) => format!("last seen {} ago", wording::age(shown_ms - seen_ms)),
+        None => "never seen".to_owned(),
+    });
+    facts.extend(device.rate.rate(shown_ms).map(|rate| format!("{} readings", wording::rate(rate))));
+    let facts = format!(" · {}", facts.join(" · "));
+    Line::from(vec![Span::styled(word, devices::state_style(device, look)), Span::raw(facts)])
+}
+
+fn identity(device: &Device, look: Look<'_>) -> Line<'static> {
+    let mut facts: Vec<String> = device.model.iter().cloned().collect();
+    facts.extend(device.firmware.iter().map(|firmware| format!("firmware {firmware}")));
+    facts.extend(device.labels.iter().map(|(key, value)| format!("{key}={value}")));
+    Line::styled(format!("   {}", facts.join(" · ")), look.theme.dim)
+}
+
+fn channels(buf: &mut Buffer, area: Rect, device: &Device, state: &State, look: Look<'_>) {
+    let picked = state.picked(device).map(|channel| channel.series);
+    let visible = usize::from(area.height.saturating_sub(1)).max(1);
+    let offset = state.channel_offset(device, visible);
+    let listed = device.channels.iter().skip(offset).take(visible);
+    let rows = listed.map(|channel| row(channel, Some(channel.channel.series) == picked, state, look));
+    let heading = |text: &'static str| Line::styled(text, look.theme.dim);
+    let header = Row::new([
+        heading(""),
+        heading("channel"),
+        heading("value").right_aligned(),
+        heading("age").right_aligned(),
+        heading("every").right_aligned(),
+        heading("last 5 m"),
+        heading("title"),
+    ]);
+    let names = device.channels.iter().map(|channel| unicode_width::UnicodeWidthStr::width(channel.channel.name.as_str()));
+    let widths = [
+        Constraint::Length(1),
+        Constraint::Length(names.max().unwrap_or(0).clamp(7, 20) as u16),
+        Constraint::Length(14),
+        Constraint::Length(5),
+        Constraint::Length(7),
+        Constraint::Length(TREND_WIDTH as u16),
+        Constraint::Fill(1),
+    ];
+    Table::new(rows, widths).header(header).column_spacing(2).render(area, buf);
+}
+
+fn row(channel: &ChannelState, picked: bool, state: &State, look: Look<'_>) -> Row<'static> {
+    let shown_ms = state.shown_ms(look.now_ms);
+    let ChannelState { channel, latest, trend: readings } = channel;
+    let value = latest.map_or_else(|| "·".to_owned(), |point| wording::value_with_unit(channel, point.value));
+    let age = latest.map_or_else(String::new, |point| wording::age(shown_ms - point.time_ms));
+    let means = readings.means(shown_ms - TREND_MS, shown_ms, TREND_WIDTH);
+    let cells = [
+        Line::styled(if picked { ">" } else { "" }, look.theme.key),
+        Line::raw(wording::fit(&channel.name, 20)),
+        Line::styled(value, look.theme.strong).right_aligned(),
+        Line::styled(age, look.theme.dim).right_aligned(),
+        Line::styled(channel.period_ms.map_or_else(String::new, period), look.theme.dim).right_aligned(),
+        Line::styled(trend::text(&means), look.theme.fresh),
+        Line::styled(channel.title.clone().unwrap_or_default(), look.theme.dim),
+    ];
+    let row = Row::new(cells);
+    if picked { row.style(look.theme.selection) } else { row }
+}
+
+fn period(period_ms: f64) -> String {
+    if period_ms < 1_000.0 { format!("{period_ms:.0} ms") } else { wording::age(period_ms as i64) }
+}
