@@ -117,3 +117,6 @@ impl Scan {
         self.batches.iter().rev().find_map(|batch| batch.last_arrival_us)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,9 @@ use crate::format::{self, FileName, SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::index::{Index, Segment};
 use crate::segment::{self, Scan};
 
+/// Shorter segments would be mostly headers.
+const SEGMENT_BYTES_MIN: u64 = 4096;
+
 /// Why a journal cannot be opened. Damage is no reason: it is reported in [`Recovery::lost`].
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -147,6 +150,7 @@ impl<D: Disk> Log<D> {
     /// Opens what `disk` holds. `run` is the opening's random number; segment ids are drawn from it.
     pub(crate) fn open(disk: D, config: Config, floor_seq: u64, run: u64) -> Result<(Self, Recovery), OpenError> {
         let started = Instant::now();
+        let config = Config { segment_bytes: config.segment_bytes.max(SEGMENT_BYTES_MIN), ..config };
         let mut folder = Folder::read(&disk)?;
         let mut lost = folder.holes(&disk);
         let mut tail = match folder.segments.last() {

@@ -59,19 +59,25 @@ fn the_reserve_stops_commits_and_gives_spare_files_back() {
     disk.set_capacity_bytes(1 << 20);
     let config = Config { reserve_bytes: 900 << 10, ..small(8192, 4 * 8192) };
     let (mut log, _) = Log::open(disk.clone(), config, 0, 1).unwrap();
-    log.index().release(1 << 20);
     commit_made(&mut log, 1..=500, 100);
-    // Used files come back into use: the disk holds the cap and the spares.
-    assert!(disk.used_bytes() <= (4 + SPARES_MAX as u64) * 8192, "{}", disk.used_bytes());
+    assert!(log.index().used_bytes() > 6 * 8192, "what history needs stays, whatever the cap");
+    assert_eq!(log.index().oldest_seq(), 1);
+    log.index().release(500);
+    commit_made(&mut log, 501..=501, 100);
+    let kept_bytes = disk.used_bytes();
+    assert!(kept_bytes <= (4 + SPARES_MAX as u64) * 8192, "the cap and the spares: {kept_bytes}");
+    log.index().release(1_500);
+    commit_made(&mut log, 502..=1_499, 100);
+    assert!(disk.used_bytes() <= kept_bytes + 8192, "used files come back into use: {}", disk.used_bytes());
     disk.write_file("somebody else's", &vec![0; 100 << 10]);
     let mut block = Block::new();
-    Made::new(501, 10).push_to(&mut block, 501);
+    Made::new(1_500, 10).push_to(&mut block, 1_500);
     let error = log.commit(&mut block).unwrap_err();
     assert!(matches!(error, CommitError::BelowReserve { reserve_bytes: 0xE_1000, .. }), "{error}");
     assert!(!disk.list().unwrap().iter().any(|name| FileName::parse(name) == Some(FileName::Spare)));
     disk.remove("somebody else's").unwrap();
     log.commit(&mut block).unwrap();
-    assert_eq!(log.durable_seq(), 501);
+    assert_eq!(log.durable_seq(), 1_500);
 }
 
 /// A batch as if it had been written while only `durable_seq` was durable.
