@@ -55,7 +55,7 @@ fn file(path: &str, request: &HeaderMap) -> Response {
         return Problem::new(404, "not found", format!("the page has no file {path}")).into_response();
     };
     let hash = file.metadata.sha256_hash();
-    let etag = format!("\"{}\"", hash[..12].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let etag = format!("\"{:016x}\"", u64::from_be_bytes(hash[..8].try_into().expect("eight bytes")));
     let mut headers = HeaderMap::new();
     let put =
         |headers: &mut HeaderMap, name, value: &'static str| headers.insert(name, HeaderValue::from_static(value));

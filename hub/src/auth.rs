@@ -50,7 +50,7 @@ fn is_own_host(config: &Config, host: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(&name);
     name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
         || name == "localhost"
-        || name.ends_with(".local")
+        || name.rsplit_once('.').is_some_and(|(_, ending)| ending == "local")
         || own_name().is_some_and(|own| own == name)
         || config.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
 }

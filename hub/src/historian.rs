@@ -40,6 +40,8 @@ const QUESTIONS_WAITING_MAX: usize = 1_024;
 const READ_BYTES: usize = 1 << 20;
 /// The historian looks around this often when nothing wakes it.
 const PARK_MAX: Duration = Duration::from_millis(250);
+/// What the journal adds to each payload, about.
+const RECORD_OVERHEAD_BYTES: u64 = 24;
 /// A commit that failed (a full disk, mostly) is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -71,7 +73,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let days = |days: u64| Duration::from_hours(24 * days);
+        let days = |days: u64| Duration::from_secs(24 * 3600 * days);
         Self {
             chunk_readings: 1_024,
             head_bytes_max: 24 << 20,
@@ -291,7 +293,7 @@ impl Historian {
     fn read(&mut self, records: &mut Records) -> bool {
         let Some(reader) = &mut self.reader else { return false };
         match reader.read(records, READ_BYTES) {
-            Ok(()) => records.len() > 0,
+            Ok(()) => !records.is_empty(),
             Err(ReadError::Lapped { first_available }) => {
                 // History is never lapped while the journal waits for it; after damage a range can be missing.
                 tracing::error!(from = self.applied_seq + 1, to = first_available - 1, "journal records are missing");
@@ -437,27 +439,26 @@ impl Historian {
     }
 }
 
-/// How much of the journal a restart would have to replay: marks along the journal, one a mebibyte.
+/// How much of the journal a restart would have to replay: marks along it, some eight for the most it may be.
 #[derive(Debug)]
 struct ReplayCost {
     bytes_max: u64,
     bytes: u64,
+    /// Bytes between two marks.
+    step: u64,
     marks: VecDeque<(u64, u64)>,
 }
 
 impl ReplayCost {
-    /// Bytes between two marks.
-    const STEP: u64 = 1 << 20;
-
     fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, bytes: 0, marks: VecDeque::new() }
+        Self { bytes_max, bytes: 0, step: (bytes_max / 8).min(1 << 20), marks: VecDeque::new() }
     }
 
     fn add(&mut self, seq: u64, payload_bytes: usize) {
-        if self.marks.back().is_none_or(|&(_, bytes)| self.bytes >= bytes + Self::STEP) {
+        if self.marks.back().is_none_or(|&(_, bytes)| self.bytes >= bytes + self.step) {
             self.marks.push_back((seq, self.bytes));
         }
-        self.bytes += payload_bytes as u64;
+        self.bytes += payload_bytes as u64 + RECORD_OVERHEAD_BYTES;
     }
 
     /// When a replay from `replay_from` would cost too much: below which record everything should be stored to halve it.
@@ -501,7 +502,7 @@ mod tests {
     fn a_replay_that_grows_too_long_is_halved() {
         let mut cost = ReplayCost::new(8 << 20);
         for seq in 1..=8 {
-            cost.add(seq, 1 << 20);
+            cost.add(seq, (1 << 20) - RECORD_OVERHEAD_BYTES as usize);
             assert_eq!(cost.release_below(1), None);
         }
         cost.add(9, 1 << 20);

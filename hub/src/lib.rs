@@ -169,8 +169,12 @@ impl Hub {
         for lost in &opened.recovery.lost {
             tracing::error!(?lost, "journal records are damaged; what they held is lost");
         }
-        let replayed =
-            Historian::replay(loaded, opened.journal.clone(), &config.history).map_err(BuildError::History)?;
+        let history = historian::Config {
+            // What history still needs has to fit into the journal with room to spare.
+            replay_bytes_max: config.history.replay_bytes_max.min(config.journal.retain_bytes / 2),
+            ..config.history.clone()
+        };
+        let replayed = Historian::replay(loaded, opened.journal.clone(), &history).map_err(BuildError::History)?;
         let state = replayed.state();
         let (historian, historian_thread) = replayed.start().map_err(BuildError::Thread)?;
         let _ = historian_cell.set(historian.clone());
@@ -188,6 +192,10 @@ impl Hub {
             metrics: Arc::clone(&metrics),
             config: config.ingest.clone(),
             last_arrival_us: opened.recovery.last_arrival_us,
+            run: opened.recovery.run,
+            journal: opened.journal.clone(),
+            // Twice its usual length: reached only when history has not given anything back for long.
+            journal_bytes_max: 2 * (config.journal.retain_bytes + config.journal.segment_bytes),
         });
         let (ready, is_ready) = watch::channel(false);
         let web = Arc::new(Web {
@@ -202,6 +210,7 @@ impl Hub {
             metrics,
             viewer_places: Arc::new(Semaphore::new(config.live.viewers_max)),
             ready: is_ready,
+            sessions: watch::Sender::new(()),
         });
         tracing::info!(
             data = %config.data.display(),
@@ -234,8 +243,12 @@ impl Hub {
         let code = tokio::select! {
             code = async { asked.wait_for(Option::is_some).await.map_or(None, |code| *code) } => code,
             ended = &mut pipeline => {
+                self.ready.send_replace(false);
                 stop_accepting.send_replace(true);
-                return ended.unwrap_or_else(|error| Ended::JournalFailed(error.to_string()));
+                let ended = ended.unwrap_or_else(|error| Ended::JournalFailed(error.to_string()));
+                // Devices and viewers hear why (1011) before the sockets go.
+                let _ = tokio::time::timeout(DRAIN_MAX, self.web.sessions.closed()).await;
+                return ended;
             }
         };
         self.ready.send_replace(false);
@@ -251,7 +264,8 @@ impl Hub {
             (&mut pipeline).await.unwrap_or_else(|error| Ended::JournalFailed(error.to_string()))
         };
         let ended = tokio::time::timeout(SHUTDOWN_MAX / 2, finish).await.unwrap_or(Ended::Stopped);
-        let _ = tokio::time::timeout(DRAIN_MAX, &mut server).await;
+        let drained = async { tokio::join!(&mut server, self.web.sessions.closed()) };
+        let _ = tokio::time::timeout(DRAIN_MAX, drained).await;
         let (historian, thread, journal) = (self.historian, self.historian_thread, self.journal);
         let close = tokio::task::spawn_blocking(move || {
             historian.stop();
@@ -314,5 +328,5 @@ fn journal_config(config: &Config) -> journal::Config {
 /// max(256 MiB, min(5 % of the disk, 2 GiB)).
 fn default_reserve_bytes(folder: &Path) -> u64 {
     let disk_bytes = rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_blocks * disk.f_frsize);
-    (disk_bytes / 20).min(2 << 30).max(256 << 20)
+    (disk_bytes / 20).clamp(256 << 20, 2 << 30)
 }

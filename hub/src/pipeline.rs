@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use journal::Kind;
 use protocol::{close, device::Hello, live::control::Subscribe};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -26,7 +27,10 @@ use crate::{
     },
     live::{fanout::Fanout, viewer::ViewerLink},
     metrics::Metrics,
-    state::State,
+    state::{
+        State,
+        record::{self, HubRecord},
+    },
 };
 
 mod acks;
@@ -245,6 +249,12 @@ pub struct Parts {
     pub config: ingest::Config,
     /// The latest arrival in the journal, microseconds: a hub clock behind it is not believed.
     pub last_arrival_us: i64,
+    /// The random number of this run.
+    pub run: u64,
+    /// For its length.
+    pub journal: journal::Handle,
+    /// The journal is allowed to be this long before history is called behind, bytes.
+    pub journal_bytes_max: u64,
 }
 
 /// The owner itself.
@@ -266,8 +276,13 @@ pub struct Pipeline {
     /// The same instant on the monotonic clock.
     now: Instant,
     last_arrival_us: i64,
+    run: u64,
+    journal: journal::Handle,
+    journal_bytes_max: u64,
     durable_seq: u64,
     disk_full: bool,
+    /// History does not keep up: nothing is taken until it does, because it must never be lapped.
+    history_behind: bool,
     stopping: Option<(u16, oneshot::Sender<()>)>,
     inputs: mpsc::Receiver<Input>,
     requests: mpsc::Receiver<Request>,
@@ -309,8 +324,12 @@ impl Pipeline {
             arrival_us: clock::now_us(),
             now: Instant::now(),
             last_arrival_us: parts.last_arrival_us,
+            run: parts.run,
+            journal: parts.journal,
+            journal_bytes_max: parts.journal_bytes_max,
             durable_seq,
             disk_full: false,
+            history_behind: false,
             stopping: None,
             inputs,
             requests,
@@ -326,7 +345,8 @@ impl Pipeline {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let due = self.next_due();
-            let takes_input = self.stopping.is_none() && self.appender.backlog_bytes() < BACKLOG_BYTES_MAX;
+            let takes_input =
+                self.stopping.is_none() && !self.history_behind && self.appender.backlog_bytes() < BACKLOG_BYTES_MAX;
             tokio::select! {
                 biased;
                 () = report.notify.notified() => {
@@ -361,10 +381,10 @@ impl Pipeline {
     fn on_input(&mut self, input: Input) {
         match input {
             Input::Frame { connection, frame } => self.on_frame(connection, &frame),
-            Input::Hello { connection, link, hello } => self.on_hello(connection, &link, *hello),
+            Input::Hello { connection, link, hello } => self.on_hello(connection, &link, &hello),
             Input::Gap { connection, from, to, reason } => self.on_gap(connection, from, to, reason),
             Input::Closed { connection, reason } => self.on_closed(connection, reason),
-            Input::Post(post, reply) => self.on_post(*post, reply),
+            Input::Post(post, reply) => self.on_post(&post, reply),
         }
     }
 
@@ -378,7 +398,11 @@ impl Pipeline {
                 drop(reply.send(self.on_subscribe(viewer, &subscribe)));
             }
             Request::Unsubscribe(viewer, stream) => self.fanout.leave(stream, &viewer),
-            Request::Stop(code, done) => self.stopping = Some((code, done)),
+            Request::Stop(code, done) => {
+                let stop = HubRecord { version: env!("CARGO_PKG_VERSION").into(), run: self.run };
+                self.appender.append(Kind::HubStop, clock::now_us(), &[&record::encode(&stop)]);
+                self.stopping = Some((code, done));
+            }
         }
     }
 
@@ -406,6 +430,14 @@ impl Pipeline {
     fn on_tick(&mut self) {
         self.now = Instant::now();
         self.arrival_us = clock::now_us();
+        let journal_bytes = self.journal.used_bytes();
+        self.metrics.journal_bytes.set(journal_bytes as i64);
+        self.metrics.journal_durable.set(self.durable_seq as i64);
+        let was_behind = std::mem::replace(&mut self.history_behind, journal_bytes > self.journal_bytes_max);
+        if was_behind != self.history_behind {
+            tracing::warn!(behind = self.history_behind, journal_bytes, "history falls behind: devices have to wait");
+            self.announce_credit();
+        }
         self.look_after_viewers();
         self.metrics.live_streams.set(self.fanout.stream_count() as i64);
         let totals = self.fanout.totals;

@@ -93,6 +93,15 @@ pub struct Web {
     pub viewer_places: Arc<Semaphore>,
     /// Whether the hub is ready to take readings.
     pub ready: watch::Receiver<bool>,
+    /// Every upgraded session holds a receiver of it, so that the end of the last one can be waited for.
+    pub sessions: watch::Sender<()>,
+}
+
+impl Web {
+    /// To be held as long as a session is open.
+    pub fn open_session(&self) -> watch::Receiver<()> {
+        self.sessions.subscribe()
+    }
 }
 
 /// Keeps a connection's place while the connection lives, also behind an upgrade.

@@ -132,6 +132,10 @@ async fn take(web: &Web, is_cbor: bool, body: &[u8]) -> Result<Posted, PostError
         serde_json::from_slice(body).map_err(|error| PostError::Body(error.to_string()))?
     };
     let post = body.into_post()?;
+    // The pipeline would say the same, but with a full disk it may not get to it.
+    if web.metrics.disk_full.get() != 0 {
+        return Err(PostError::DiskFull);
+    }
     let (reply, answer) = oneshot::channel();
     web.pipeline.input(Input::Post(Box::new(post), reply)).await.map_err(|_| PostError::Stopping)?;
     answer.await.map_err(|_| PostError::Stopping)?
@@ -178,13 +182,12 @@ impl Body {
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         for row in self.readings.0 {
             for (name, value) in row.values {
-                let channel = match places.get(&name) {
-                    Some(&channel) => channel,
-                    None => {
-                        post.channels.push(id("channel", &name)?);
-                        places.insert(name, post.channels.len() - 1);
-                        post.channels.len() - 1
-                    }
+                let channel = if let Some(&channel) = places.get(&name) {
+                    channel
+                } else {
+                    post.channels.push(id("channel", &name)?);
+                    places.insert(name, post.channels.len() - 1);
+                    post.channels.len() - 1
                 };
                 post.points.push(PostedPoint { channel, time_us: row.time_us, value });
             }

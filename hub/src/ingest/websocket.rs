@@ -55,6 +55,9 @@ static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
 
 /// Upgrades a device's request.
 pub async fn upgrade(State(web): State<Arc<Web>>, permit: Permit, upgrade: WebSocketUpgrade) -> Response {
+    if !*web.ready.borrow() {
+        return Problem::overloaded("the hub is starting or stopping").into_response();
+    }
     let upgrade = upgrade.protocols([DEVICE_SUBPROTOCOL]);
     if upgrade.selected_protocol().is_none() {
         web.metrics.handshakes_refused.inc();
@@ -67,6 +70,7 @@ pub async fn upgrade(State(web): State<Arc<Web>>, permit: Permit, upgrade: WebSo
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .on_upgrade(move |socket| async move {
+            let _open = web.open_session();
             let session = Session {
                 number: NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed),
                 link: Arc::new(Link::default()),
@@ -202,11 +206,10 @@ impl Session {
             self.web.metrics.messages_slowed.inc();
             tokio::time::sleep(wait).await;
         }
-        let stopped = |_| End::Close(close::STOPPING, "the hub is stopping".into());
         match codec::item_kind(codec::strip_self_described(&bytes)) {
             ItemKind::Array if self.has_said_hello => {
                 let input = Input::Frame { connection: self.number, frame: bytes };
-                self.pipeline.input(input).await.map_err(stopped)
+                self.bring(input).await
             }
             ItemKind::Array => Err(End::Close(close::POLICY, "say hello before sending readings".into())),
             ItemKind::Map => self.on_control(&bytes).await,
@@ -219,7 +222,6 @@ impl Session {
     }
 
     async fn on_control(&mut self, bytes: &[u8]) -> Result<(), End> {
-        let stopped = |_| End::Close(close::STOPPING, "the hub is stopping".into());
         let control = match DeviceControl::decode(bytes) {
             Ok(control) => control,
             Err(error) => {
@@ -238,10 +240,10 @@ impl Session {
             DeviceControl::Hello(hello) => {
                 self.has_said_hello = true;
                 let input = Input::Hello { connection: self.number, link: Arc::clone(&self.link), hello };
-                self.pipeline.input(input).await.map_err(stopped)
+                self.bring(input).await
             }
             DeviceControl::Gap { from, to, reason } if self.has_said_hello => {
-                self.pipeline.input(Input::Gap { connection: self.number, from, to, reason }).await.map_err(stopped)
+                self.bring(Input::Gap { connection: self.number, from, to, reason }).await
             }
             DeviceControl::Gap { .. } => Err(End::Close(close::POLICY, "say hello before reporting gaps".into())),
             DeviceControl::Bye => Err(End::Close(close::DONE, "bye".into())),
@@ -251,6 +253,16 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    /// Hands an input to the pipeline. When that has stopped, what it left on the link are the last acknowledgements
+    /// and the code to close with.
+    async fn bring(&mut self, input: Input) -> Result<(), End> {
+        if self.pipeline.input(input).await.is_ok() {
+            return Ok(());
+        }
+        self.write(self.link.take()).await?;
+        Err(End::Close(close::STOPPING, "the hub is stopping".into()))
     }
 
     /// Writes what the pipeline left: control first, then the latest acknowledgement, then the close.

@@ -44,6 +44,15 @@ pub struct StreamKey {
     pub max_hz: u32,
 }
 
+/// How far back a snapshot reaches and how fine it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Milliseconds back from now.
+    pub window_ms: u64,
+    /// Points a series.
+    pub points: u32,
+}
+
 /// All streams that somebody watches.
 #[derive(Debug)]
 pub struct Fanout {
@@ -85,8 +94,7 @@ struct Stream {
 
 #[derive(Debug)]
 struct KeptSnapshot {
-    window_ms: u64,
-    points: u32,
+    window: Window,
     cursor: u64,
     made: Instant,
     snapshot: SharedSnapshot,
@@ -178,8 +186,7 @@ impl Fanout {
         now: Instant,
         key: StreamKey,
         series: Vec<u32>,
-        window_ms: u64,
-        points: u32,
+        window: Window,
         viewer: Arc<ViewerLink>,
         take_snapshot: impl FnOnce(u64) -> SharedSnapshot,
     ) -> Joined {
@@ -194,21 +201,14 @@ impl Fanout {
         stream
             .snapshots
             .retain(|kept| now.duration_since(kept.made) < SNAPSHOT_SHARED_FOR && stream.log.reaches(kept.cursor));
-        let shared = stream.snapshots.iter().find(|kept| kept.window_ms == window_ms && kept.points == points);
-        let (cursor, snapshot) = match shared {
-            Some(kept) => (kept.cursor, kept.snapshot.clone()),
-            None => {
-                let kept = KeptSnapshot {
-                    window_ms,
-                    points,
-                    cursor: stream.log.end(),
-                    made: now,
-                    snapshot: take_snapshot(number),
-                };
-                let taken = (kept.cursor, kept.snapshot.clone());
-                stream.snapshots.push(kept);
-                taken
-            }
+        let shared = stream.snapshots.iter().find(|kept| kept.window == window);
+        let (cursor, snapshot) = if let Some(kept) = shared {
+            (kept.cursor, kept.snapshot.clone())
+        } else {
+            let (cursor, snapshot) = (stream.log.end(), take_snapshot(number));
+            let kept = KeptSnapshot { window, cursor, made: now, snapshot: snapshot.clone() };
+            stream.snapshots.push(kept);
+            (cursor, snapshot)
         };
         Joined { log: Arc::clone(&stream.log), cursor, snapshot }
     }

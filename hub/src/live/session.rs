@@ -56,6 +56,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Upgrades a viewer's request.
 pub async fn upgrade(State(web): State<Arc<Web>>, permit: Permit, upgrade: WebSocketUpgrade) -> Response {
+    if !*web.ready.borrow() {
+        return Problem::overloaded("the hub is starting or stopping").into_response();
+    }
     let upgrade = upgrade.protocols([LIVE_SUBPROTOCOL]);
     if upgrade.selected_protocol().is_none() {
         web.metrics.handshakes_refused.inc();
@@ -72,6 +75,7 @@ pub async fn upgrade(State(web): State<Arc<Web>>, permit: Permit, upgrade: WebSo
         .max_message_size(VIEWER_MESSAGE_BYTES_MAX)
         .max_frame_size(VIEWER_MESSAGE_BYTES_MAX)
         .on_upgrade(move |socket| async move {
+            let _open = web.open_session();
             web.metrics.viewers.inc();
             Session::new(Arc::clone(&web), socket).run().await;
             web.metrics.viewers.dec();

@@ -123,6 +123,6 @@ fn push_rows(rows: &mut Vec<(u32, Point)>, series: u32, answer: &Buckets) {
 /// The window of a subscription that begins now.
 pub fn window(now_us: i64, window_ms: u64) -> (i64, i64) {
     // A little into the future, because devices' clocks may be a little ahead of the hub's.
-    let window_us = window_ms.clamp(1, WINDOW_MS_MAX) as i64 * 1000;
-    (now_us - window_us, now_us + crate::ingest::admission::AHEAD_US_MAX)
+    let span_us = window_ms.clamp(1, WINDOW_MS_MAX) as i64 * 1000;
+    (now_us - span_us, now_us + crate::ingest::admission::AHEAD_US_MAX)
 }

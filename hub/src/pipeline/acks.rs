@@ -50,14 +50,14 @@ impl Pipeline {
     /// Moves the durable marks up to the durable record and notes whom to tell.
     pub(super) fn release_durable(&mut self) {
         let before = self.acks.messages.len();
-        while let Some((_, message)) = self.acks.messages.pop_front_if(|(record, _)| *record <= self.durable_seq) {
+        while let Some((_, message)) = pop_durable(&mut self.acks.messages, self.durable_seq) {
             if let Some(stream) = self.state.streams.get_mut(&message.stream) {
                 stream.durable = stream.durable.max(message.seq);
             }
             self.acks_due(message.connection);
         }
         self.acks.is_many = before - self.acks.messages.len() > MANY_MESSAGES;
-        while let Some((_, post)) = self.acks.posts.pop_front_if(|(record, _)| *record <= self.durable_seq) {
+        while let Some((_, post)) = pop_durable(&mut self.acks.posts, self.durable_seq) {
             // Whoever posted may have hung up; the reading is stored all the same.
             drop(post.reply.send(Ok(post.posted)));
         }
@@ -109,9 +109,9 @@ impl Pipeline {
         self.send_acks();
     }
 
-    /// How many messages a device may have on the way: none while the disk is full, few while the journal is behind.
+    /// How many messages a device may have on the way: none while the disk is full or history behind, few while the journal is behind.
     pub(super) fn credit(&self) -> u64 {
-        if self.disk_full {
+        if self.disk_full || self.history_behind {
             0
         } else if self.appender.backlog_bytes() > super::BACKLOG_BYTES_MAX / 2 {
             self.config.credit.div_ceil(8)
@@ -126,4 +126,12 @@ impl Pipeline {
             self.acks_due(number);
         }
     }
+}
+
+/// The first that waits, if its record is durable.
+fn pop_durable<T>(waiting: &mut InOrder<T>, durable_seq: u64) -> Option<(u64, T)> {
+    if waiting.front()?.0 > durable_seq {
+        return None;
+    }
+    waiting.pop_front()
 }

@@ -64,6 +64,7 @@ impl Connections {
     }
 
     fn insert(&mut self, number: u64, connection: Connection) {
+        self.remove(number);
         self.by_device.insert(connection.device, number);
         self.by_number.insert(number, connection);
     }
@@ -78,7 +79,7 @@ impl Connections {
 }
 
 impl Pipeline {
-    pub(super) fn on_hello(&mut self, number: u64, link: &Arc<Link>, hello: Hello) {
+    pub(super) fn on_hello(&mut self, number: u64, link: &Arc<Link>, hello: &Hello) {
         let device = self.state.device_number(hello.device.as_str());
         let stream = device.and_then(|device| self.state.stream_of(device, hello.spool));
         if let Some(known) = stream.map(|stream| &self.state.streams[&stream]) {
@@ -105,15 +106,18 @@ impl Pipeline {
             }
         }
         self.take_over(number, &hello.device, device);
-        let catalogue = self.catalogue_record(&hello.device, hello.spool, &hello.channels, Some(&hello));
+        let catalogue = self.catalogue_record(&hello.device, hello.spool, &hello.channels, Some(hello));
         let (device, stream) = (catalogue.device, catalogue.stream);
-        self.put_catalogue(catalogue);
-        let is_new = self.connections.get_mut(number).is_none_or(|known| known.device != device);
-        if is_new {
+        self.put_catalogue(&catalogue);
+        let before = self.connections.get_mut(number).map(|known| known.device);
+        if let Some(other) = before.filter(|&before| before != device) {
+            self.note_connection(Kind::Disconnect, other, "the connection went on as another device".into());
+        }
+        if before != Some(device) {
             self.note_connection(Kind::Connect, device, String::new());
         }
         let durable = self.state.streams[&stream].durable;
-        let clock = SessionClock::of_hello(&hello, self.arrival_us);
+        let clock = SessionClock::of_hello(hello, self.arrival_us);
         self.connections.insert(
             number,
             Connection {
@@ -208,7 +212,7 @@ impl Pipeline {
     }
 
     /// Journals and applies a catalogue record, unless it says nothing new.
-    pub(super) fn put_catalogue(&mut self, catalogue: CatalogueRecord) {
+    pub(super) fn put_catalogue(&mut self, catalogue: &CatalogueRecord) {
         let is_known = self.state.streams.get(&catalogue.stream).is_some_and(|stream| {
             let device = &self.state.devices[catalogue.device as usize];
             stream.decls == catalogue.channels
@@ -221,8 +225,8 @@ impl Pipeline {
         if is_known {
             return;
         }
-        self.appender.append(Kind::Catalogue, self.arrival_us, &[&record::encode(&catalogue)]);
-        self.state.apply_catalogue(&catalogue);
+        self.appender.append(Kind::Catalogue, self.arrival_us, &[&record::encode(catalogue)]);
+        self.state.apply_catalogue(catalogue);
         self.presence.declared(&self.state, catalogue.device);
         self.viewers.catalogue_changed(catalogue.device);
         self.metrics.series.set(self.state.series.len() as i64);

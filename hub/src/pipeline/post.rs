@@ -18,8 +18,8 @@ use crate::ingest::{
 const NO_CONNECTION: u64 = 0;
 
 impl Pipeline {
-    pub(super) fn on_post(&mut self, post: Post, reply: oneshot::Sender<Result<Posted, PostError>>) {
-        match self.take_post(&post) {
+    pub(super) fn on_post(&mut self, post: &Post, reply: oneshot::Sender<Result<Posted, PostError>>) {
+        match self.take_post(post) {
             Ok(posted) => {
                 // Behind everything appended so far, so a duplicate too is answered when its first copy is durable.
                 let record = self.appender.next_seq() - 1;
@@ -42,7 +42,7 @@ impl Pipeline {
         let channels = self.channels_with(&post.device, spool, &post.channels)?;
         let catalogue = self.catalogue_record(&post.device, spool, &channels, None);
         let stream = catalogue.stream;
-        self.put_catalogue(catalogue);
+        self.put_catalogue(&catalogue);
         let mark = self.state.streams[&stream].mark;
         let seq = given_seq.unwrap_or(mark + 1);
         let frame = self.frame_of(post, stream, seq);

@@ -17,7 +17,7 @@ use super::{Pipeline, presence};
 use crate::{
     clock::wire_ms,
     live::{
-        fanout::{Joined, StreamKey},
+        fanout::{Joined, StreamKey, Window},
         snapshot::{self, Plan, SharedSnapshot, Snapshot, SnapshotError},
         viewer::ViewerLink,
     },
@@ -191,7 +191,8 @@ impl Pipeline {
             return Err(SubscribeError::TooMany(series.len()));
         }
         let rows = series.iter().map(|&series| series_row(&self.state, series)).collect();
-        let marker = self.appender.next_seq() - 1;
+        // While the disk is full what was appended does not become durable, and history would wait for it.
+        let marker = if self.disk_full { self.durable_seq } else { self.appender.next_seq() - 1 };
         let window_ms = subscribe.window_ms.min(WINDOW_MS_MAX);
         let (from_us, to_us) = snapshot::window(self.arrival_us, window_ms);
         let historian = self.historian.clone();
@@ -221,7 +222,14 @@ impl Pipeline {
             })
         };
         let key = StreamKey { selector, max_hz: subscribe.max_hz };
-        let joined = self.fanout.join(self.now, key, series, window_ms, subscribe.points, viewer, take_snapshot);
+        let joined = self.fanout.join(
+            self.now,
+            key,
+            series,
+            Window { window_ms, points: subscribe.points },
+            viewer,
+            take_snapshot,
+        );
         Ok(Subscribed { joined, series: rows })
     }
 }

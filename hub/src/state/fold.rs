@@ -173,6 +173,7 @@ impl State {
 
     /// Moves the marks for one data message.
     pub fn apply_data(&mut self, head: &DataHead, arrival_us: i64) {
+        self.note_hole(head.stream, head.seq, arrival_us);
         if let Some(device) = self.move_mark(head.stream, head.seq, arrival_us) {
             device.delivery.stored += 1;
         }
@@ -197,8 +198,18 @@ impl State {
 
     /// Moves the marks for a refused message and counts it.
     pub fn apply_refused(&mut self, refused: &RefusedRecord, arrival_us: i64) {
+        self.note_hole(refused.stream, refused.seq, arrival_us);
         if let Some(device) = self.move_mark(refused.stream, refused.seq, arrival_us) {
             *device.delivery.refused.entry(refused.refusal().code()).or_default() += 1;
+        }
+    }
+
+    /// The journal holds a stream's run without a hole; where there is one, records were damaged on disk.
+    fn note_hole(&mut self, stream: u32, seq: u64, arrival_us: i64) {
+        let Some(mark) = self.streams.get(&stream).map(|stream| stream.mark) else { return };
+        if seq > mark + 1 {
+            let reason = "damaged on the hub's disk".to_owned();
+            self.apply_gap(&GapRecord { stream, from: mark + 1, to: seq - 1, reason }, arrival_us);
         }
     }
 

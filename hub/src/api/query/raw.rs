@@ -98,13 +98,12 @@ impl Pages {
         let read = move || page(&row, &mut view, (from_us, to_us), format, is_begin, out);
         let (mut out, next_us) =
             tokio::task::spawn_blocking(read).await.map_err(|error| Problem::history(&error))??;
-        match next_us {
-            Some(next_us) => self.from_us = next_us,
-            None => {
-                self.current = None;
-                if self.format == Format::Json {
-                    out.push_str(if self.rows.len() > 0 { "]}," } else { "]}" });
-                }
+        if let Some(next_us) = next_us {
+            self.from_us = next_us;
+        } else {
+            self.current = None;
+            if self.format == Format::Json {
+                out.push_str(if self.rows.len() > 0 { "]}," } else { "]}" });
             }
         }
         Ok(Some(out.into()))

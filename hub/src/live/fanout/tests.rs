@@ -12,7 +12,10 @@ fn snapshot() -> SharedSnapshot {
 fn join(fanout: &mut Fanout, now: Instant, max_hz: u32, series: &[u32]) -> (Joined, Arc<ViewerLink>) {
     let viewer = Arc::new(ViewerLink::default());
     let key = StreamKey { selector: Selector::parse("*/*").expect("valid"), max_hz };
-    let joined = fanout.join(now, key, series.to_vec(), 1000, 100, Arc::clone(&viewer), |_| snapshot());
+    let joined =
+        fanout.join(now, key, series.to_vec(), Window { window_ms: 1000, points: 100 }, Arc::clone(&viewer), |_| {
+            snapshot()
+        });
     (joined, viewer)
 }
 

@@ -43,6 +43,18 @@ fn marks_and_the_ledger_follow_the_records() {
 }
 
 #[test]
+fn a_hole_in_a_run_is_damage_and_shown_as_a_gap() {
+    let mut state = State::default();
+    state.apply_catalogue(&catalogue(0, 77, &["temp"]));
+    for seq in [1, 2, 6] {
+        state.apply_data(&DataHead { stream: 0, seq, shift_us: 0, flags: 0 }, 5);
+    }
+    let device = &state.devices[0];
+    assert_eq!((device.delivery.stored, device.delivery.lost), (3, 3));
+    assert_eq!((device.gaps[0].from, device.gaps[0].to), (3, 5));
+}
+
+#[test]
 fn only_the_last_eight_spools_are_remembered_and_the_hubs_own_always() {
     let mut state = State::default();
     state.apply_catalogue(&catalogue(0, 0, &["temp"]));
