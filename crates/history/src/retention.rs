@@ -3,7 +3,7 @@
 //! The *floor* of a level moves first, by whole hours, in the same transaction as the first deletion: queries answer
 //! nothing older, so an answer does not depend on how far the sweep has come.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::config::Config;
 use crate::error::RetainError;
@@ -47,44 +47,36 @@ pub(crate) fn step(
     now_us: i64,
 ) -> Result<Retained, RetainError> {
     let floors_us = floors(config, meta, now_us);
-    let mut at = match *sweep {
-        Some(at) => at,
+    let start = match *sweep {
+        Some(start) => start,
         None if floors_us == meta.floors_us => return Ok(Retained::default()),
         None => Sweep { lane: LANES[0], series: 0 },
     };
     let meta_after = Meta { floors_us, ..*meta };
-    let transaction =
-        conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(RetainError::Begin)?;
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(RetainError::Begin)?;
     if meta_after != *meta {
         store::put_meta(&transaction, &meta_after).map_err(RetainError::StoreFloors)?;
     }
-    let mut retained = Retained { more: true, ..Retained::default() };
-    let mut looked_at = 0;
-    let mut next = Some(at);
-    while let Some(position) = next
-        && retained.chunks < STEP_ROWS_MAX
+    let mut next = Some(start);
+    let (mut chunks, mut looked_at) = (0, 0);
+    while let Some(at) = next
+        && chunks < STEP_ROWS_MAX
         && looked_at < STEP_SERIES_MAX
     {
-        at = position;
-        let room = STEP_ROWS_MAX - retained.chunks;
-        let level = usize::from(at.lane % LATE_LANE);
         let (deleted, following) =
-            sweep_series(&transaction, at, meta_after.floors_us[level], room).map_err(RetainError::DeleteChunks)?;
-        retained.chunks += deleted;
+            sweep_series(&transaction, at, &meta_after, STEP_ROWS_MAX - chunks).map_err(RetainError::DeleteChunks)?;
+        chunks += deleted;
         next = following;
         looked_at += 1;
     }
-    retained.events = events::delete_before(&transaction, meta_after.floors_us[0], STEP_ROWS_MAX)
+    let events = events::delete_before(&transaction, meta_after.floor_us(0), STEP_ROWS_MAX)
         .map_err(RetainError::DeleteEvents)?;
     transaction.commit().map_err(RetainError::Commit)?;
+    // Events that are left are come back to by way of the end of the last lane.
+    let end = Sweep { lane: LANES[LANES.len() - 1], series: i64::MAX };
+    *sweep = next.or((events == STEP_ROWS_MAX).then_some(end));
     *meta = meta_after;
-    *sweep = next;
-    retained.more = next.is_some() || retained.events == STEP_ROWS_MAX;
-    if next.is_none() && retained.more {
-        // Only events are left: an empty last lane is swept again to get at them.
-        *sweep = Some(Sweep { lane: LANES[LANES.len() - 1], series: i64::MAX });
-    }
-    Ok(retained)
+    Ok(Retained { chunks, events, more: sweep.is_some() })
 }
 
 /// The floors at `now_us`; a floor never moves back.
@@ -101,14 +93,19 @@ fn floors(config: &Config, meta: &Meta, now_us: i64) -> [i64; 3] {
 
 /// Deletes chunks that end before the floor (a rollup chunk ends where its last row starts, and floors are whole hours)
 /// of the first series at or behind a position, and says how many and where to go on.
-fn sweep_series(conn: &Connection, at: Sweep, floor_us: i64, room: usize) -> rusqlite::Result<(usize, Option<Sweep>)> {
+fn sweep_series(conn: &Connection, at: Sweep, meta: &Meta, room: usize) -> rusqlite::Result<(usize, Option<Sweep>)> {
+    let floor_us = meta.floor_us(at.lane % LATE_LANE);
+    let next_lane =
+        || LANES.into_iter().skip_while(|&lane| lane != at.lane).nth(1).map(|lane| Sweep { lane, series: 0 });
+    if floor_us == i64::MIN {
+        return Ok((0, next_lane()));
+    }
     let series: Option<i64> = conn
         .prepare_cached("SELECT series FROM chunk WHERE lane = ? AND series >= ? ORDER BY series LIMIT 1")?
         .query_row(params![at.lane, at.series], |row| row.get(0))
         .optional()?;
     let Some(series) = series else {
-        let following = LANES.iter().skip_while(|lane| **lane != at.lane).nth(1);
-        return Ok((0, following.map(|&lane| Sweep { lane, series: 0 })));
+        return Ok((0, next_lane()));
     };
     let old: Vec<(i64, i64)> = conn
         .prepare_cached(

@@ -101,6 +101,13 @@ pub(crate) struct Meta {
     pub(crate) floors_us: [i64; 3],
 }
 
+impl Meta {
+    /// The floor of one level, microseconds.
+    pub(crate) fn floor_us(&self, level: u8) -> i64 {
+        self.floors_us[usize::from(level)]
+    }
+}
+
 /// Puts a fresh connection into the mode that a durable commit needs, checks whose file it is and makes the tables.
 pub(crate) fn set_up_writer(conn: &mut Connection, cache_bytes: usize) -> Result<(), OpenError> {
     let pragmas = |conn: &Connection| -> rusqlite::Result<()> {

@@ -132,8 +132,8 @@ impl View {
         Ok(Buckets::Buckets { width_us, rows })
     }
 
-    /// Time and value of the newest reading of a series, if any is still kept. Only complete for a view without a range's
-    /// limits (`i64::MIN` to `i64::MAX`).
+    /// Time (microseconds since the Unix epoch) and value of the newest reading of a series, if any is still kept. For a
+    /// view up to `i64::MAX`: one that ends earlier may not have the newest readings.
     pub fn latest(&mut self, series: SeriesId) -> Result<Option<(i64, f64)>, QueryError> {
         let known = self.series(series)?;
         let newest_us = known.unsealed.in_order.times_us.last().copied().unwrap_or(known.state.newest_us);
@@ -288,6 +288,3 @@ impl Drop for View {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
