@@ -185,7 +185,8 @@ export class Chart {
 
   /** The plot area's width in CSS pixels. */
   get width() {
-    return this.plot.over.clientWidth;
+    // From uPlot's own figures: asking the document would force a layout in every frame.
+    return this.plot.bbox.width / devicePixelRatio;
   }
 
   /**

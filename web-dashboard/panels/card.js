@@ -29,6 +29,10 @@ import { counted, formatValue } from '../units.js';
 /** Redraws of a chart are at least this far apart; longer when a pixel stands for much time. */
 const DRAW_MIN_MS = 60;
 const DRAW_MAX_MS = 1000;
+/** The window alone, without new readings, moves on at this pace. */
+const SCROLL_MS = 240;
+/** A number that changes more often cannot be read. */
+const VALUE_MS = 180;
 const LEGEND_MS = 500;
 const SUMMARY_MS = 10_000;
 const KEY_STEP = 1 / 120;
@@ -39,9 +43,11 @@ const REASONS = /** @type {Record<string, string>} */ ({
   unexplained: 'lost, reason unknown',
 });
 
-/** Sets text only when it differs: most frames change little. @param {Element} element @param {string} text */
+/** Sets an element's text where it differs, keeping its text node: ten times a second must leave nothing to collect. @param {Element} element @param {string} text */
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const node = element.firstChild;
+  if (!node) element.textContent = text;
+  else if (node.nodeValue !== text) node.nodeValue = text;
 }
 
 /** @template {Element} T @param {ParentNode} root @param {string} selector @returns {T} */
@@ -88,6 +94,8 @@ export class Card {
     this.drawnSpan = { from: 0, to: 0 };
     this.drawnVersion = -1;
     this.drawnAt = 0;
+    this.valueAt = 0;
+    this.valueDue = true;
     this.legendAt = 0;
     this.summaryAt = 0;
     this.spec = spec;
@@ -158,6 +166,7 @@ export class Card {
   stale() {
     this.drawnVersion = -1;
     this.drawnAt = 0;
+    this.valueAt = 0;
     this.legendAt = 0;
     this.app.invalidate();
   }
@@ -191,8 +200,14 @@ export class Card {
     const loading = this.past ? this.past.state === 'loading' : !this.spec.series.some((series) => scene.ring(series.id));
     this.element.classList.toggle('loading', loading);
     if (scene.hover !== null) this.legend(scene);
-    if (!this.due(scene, chart)) return;
+    if (this.due(scene, chart)) this.drawChart(scene, chart, loading);
+    if (this.valueDue && scene.clock - this.valueAt >= VALUE_MS) this.bigValue(scene);
+  }
+
+  /** @param {Scene} scene @param {Chart} chart @param {boolean} loading */
+  drawChart(scene, chart, loading) {
     this.drawnAt = scene.clock;
+    this.valueDue = true;
 
     const hold = this.spec.series[0].kind === 'state';
     const rings = this.spec.series.map((series) => (this.past?.state === 'done' ? this.past.rings.get(series.id) ?? null : scene.ring(series.id)));
@@ -202,14 +217,13 @@ export class Card {
       return ring?.survey(from, to, { periodMs: series.periodMs, hold }, scene.reported(series.id)) ?? { lo: Infinity, hi: -Infinity, gaps: [], any: false };
     });
     const withData = this.surveys.filter((survey) => survey.any);
-    this.range = this.valuesShown(scene);
+    this.range = this.valuesShown();
     chart.draw(
       scene.span, this.range,
       rings.map((ring, index) => ({ ring, gaps: this.surveys[index].gaps, any: this.surveys[index].any, dimmed: this.emphasised >= 0 && this.emphasised !== index })),
       withData.length > 0 ? commonGaps(withData.map((survey) => survey.gaps)) : [],
     );
     this.rings = rings;
-    this.bigValue(scene);
     if (scene.clock - this.legendAt >= LEGEND_MS) this.legend(scene);
     this.cover(scene, loading, withData.length > 0);
     if (scene.clock - this.summaryAt >= SUMMARY_MS) this.summarise(scene);
@@ -219,27 +233,31 @@ export class Card {
   due(scene, chart) {
     const { span, clock } = scene;
     const pixelMs = (span.to - span.from) / Math.max(chart.width, 1);
-    const pause = Math.min(Math.max(pixelMs / 15, DRAW_MIN_MS), DRAW_MAX_MS);
-    if (clock - this.drawnAt < pause || (chart.held && this.drawnVersion !== -1)) return false;
+    if (chart.held && this.drawnVersion !== -1) return false;
     let version = this.past ? 1e9 : 0;
     for (const series of this.spec.series) version += scene.ring(series.id)?.version ?? 0;
-    if (version === this.drawnVersion && span.from === this.drawnSpan.from && span.to === this.drawnSpan.to) return false;
+    const moved = span.from !== this.drawnSpan.from || span.to !== this.drawnSpan.to;
+    if (version === this.drawnVersion && !moved) return false;
+    const pause = version === this.drawnVersion && !scene.frozen ? SCROLL_MS : DRAW_MIN_MS;
+    if (clock - this.drawnAt < Math.min(Math.max(pixelMs / 15, pause), DRAW_MAX_MS)) return false;
     this.drawnVersion = version;
     this.drawnSpan = span;
     return true;
   }
 
-  /** @param {Scene} scene @returns {import('../scales.js').Range} */
-  valuesShown(scene) {
+  /** @returns {import('../scales.js').Range} */
+  valuesShown() {
     const states = this.spec.series[0].states;
     if (states) return [-0.5, Math.max(states.length, 2) - 0.5];
     const lo = Math.min(...this.surveys.map((survey) => survey.lo));
     const hi = Math.max(...this.surveys.map((survey) => survey.hi));
-    return valueRange(lo, hi, scene.frozen ? null : this.range);
+    return valueRange(lo, hi, this.past ? null : this.range);
   }
 
   /** The newest value of the picked line in what is shown, with its name and, when it is old, its age. @param {Scene} scene */
   bigValue(scene) {
+    this.valueAt = scene.clock;
+    this.valueDue = false;
     const series = this.spec.series[this.picked];
     const ring = this.rings[this.picked];
     const slot = ring ? ring.slotBefore(scene.span.to) : -1;

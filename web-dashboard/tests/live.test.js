@@ -6,9 +6,11 @@ import { Backoff, FIRST_MS, MAX_MS } from '../backoff.js';
 import { decode, encode } from '../cbor.js';
 import { LiveConnection } from '../live.js';
 
-test('backoff: full jitter under a ceiling that doubles to eight seconds, and starts over after success', () => {
+test('backoff: full jitter under a ceiling that rests at two seconds, ends at eight, and starts over after success', () => {
   const always = new Backoff(() => 0.999999);
-  assert.deepEqual(Array.from({ length: 8 }, () => always.next()), [250, 500, 1000, 2000, 4000, 8000, 8000, 8000]);
+  const waits = Array.from({ length: 24 }, () => always.next());
+  assert.deepEqual(waits.slice(0, 6), [250, 500, 1000, 2000, 2000, 2000]);
+  assert.deepEqual(waits.slice(18), [2000, 2000, 4000, 8000, 8000, 8000]);
   const never = new Backoff(() => 0);
   assert.equal(never.next(), 0);
   always.reset();
@@ -129,7 +131,7 @@ test('attempts are farther and farther apart, the hub\'s advice is kept, and a p
     waits.push(state.at - world.time);
     world.pass(state.at - world.time);
   }
-  assert.deepEqual(waits, [125, 250, 500, 1000, 2000, 4000]);
+  assert.deepEqual(waits, [125, 250, 500, 1000, 1000, 1000]);
   world.socket.onclose({ code: 1013, reason: 'retry_after_ms=30000' });
   assert.equal(/** @type {any} */ (world.live.state).at - world.time, 30_000);
   const before = world.sockets.length;

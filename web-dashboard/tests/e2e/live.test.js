@@ -1,0 +1,115 @@
+/** The live page against a real hub: data moves, an outage is shown honestly, and is filled in afterwards. */
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import { badge, Hub, missing, openPage, startDevices, unexpected, until } from './support.js';
+
+const RATE_HZ = 10;
+
+/** Times of one series' raw readings since `from`. @param {Hub} hub @param {string} key @param {number} from */
+async function readingTimes(hub, key, from) {
+  const { series } = await hub.get(`/api/v1/query?series=${key}&from=${from}&to=${Date.now() + 1000}&points=10000`);
+  assert.equal(series[0].bucket_ms, null, 'the readings themselves are asked for');
+  return /** @type {number[]} */ (series[0].t);
+}
+
+test('live data moves, a killed hub is shown as away, and the outage is filled from the devices', { skip: missing({ devices: true }), timeout: 120_000 }, async (t) => {
+  const hub = await Hub.start();
+  const devices = startDevices(hub, { devices: 3, rate: RATE_HZ });
+  const { browser, page, complaints } = await openPage(`${hub.url}/?range=1m`);
+  t.after(async () => {
+    await browser.close();
+    await devices.end();
+    await hub.stop();
+  });
+  const value = () => page.evaluate(() => document.querySelector('.card .value')?.textContent ?? '–');
+  /** @param {string} state */
+  const link = async (state) => (await page.evaluate(() => document.documentElement.dataset.link)) === state;
+
+  const first = await until('a value is shown', async () => (await value()) !== '–' && value());
+  await until('the value changes', async () => (await value()) !== first);
+  assert.match(await badge(page), /^Live/);
+  const { series: [{ device, channel }] } = await hub.get('/api/v1/series?limit=1');
+  const before = Date.now();
+  await until('two seconds of readings are stored', async () => (await readingTimes(hub, `${device}/${channel}`, before)).length >= 2 * RATE_HZ);
+
+  await hub.kill();
+  await until('the page says that the hub is away', () => link('reconnecting'));
+  await until('the badge counts down', async () => /^Reconnecting/.test(await badge(page)));
+  const downSince = Date.now();
+  await until('four seconds without a hub', () => Date.now() - downSince > 4000);
+  const kept = await value();
+  assert.notEqual(kept, '–', 'what was shown stays');
+
+  await hub.run();
+  const backAt = Date.now();
+  await until('the page is live again', () => link('live'));
+  console.log(`live again after ${Date.now() - backAt} ms`);
+  await until('readings of after the outage are stored', async () => (await readingTimes(hub, `${device}/${channel}`, backAt)).length >= RATE_HZ, 30_000);
+  await until('the spool has been sent', async () => {
+    const times = await readingTimes(hub, `${device}/${channel}`, before);
+    return times.every((time, i) => i === 0 || time - times[i - 1] < (2.5 * 1000) / RATE_HZ);
+  }, 30_000);
+  await until('the value moves again', async () => (await value()) !== kept);
+  // The summary in words is made from what the chart draws: a hole in it would be counted there.
+  await page.reload();
+  const summary = await until('the chart is summarised', async () => {
+    const label = await page.evaluate(() => document.querySelector('.plot')?.getAttribute('aria-label') ?? '');
+    return /from .* to /.test(label) && label;
+  });
+  assert.doesNotMatch(summary, /gap/);
+
+  assert.deepEqual(unexpected(complaints), []);
+});
+
+test('the first reading brings the page to life', { skip: missing(), timeout: 60_000 }, async (t) => {
+  const hub = await Hub.start();
+  const { browser, page, complaints } = await openPage(hub.url);
+  t.after(async () => {
+    await browser.close();
+    await hub.stop();
+  });
+  const command = await until('the command is shown', () => page.evaluate(() => document.querySelector('[data-command=curl] code')?.textContent));
+  assert.match(command, new RegExp(`${hub.url}/api/v1/readings`));
+  await hub.post(JSON.parse(/** @type {RegExpMatchArray} */ (command.match(/-d '(.*)'$/))[1]));
+  await until('its value is shown', async () => (await page.evaluate(() => document.querySelector('.card .value')?.textContent)) === '21.5');
+  assert.equal(await page.evaluate(() => document.querySelector('.device-list .name')?.textContent), 'shed');
+  assert.deepEqual(complaints, []);
+});
+
+test('a frozen view does not move, counts what waits, and one key returns to live', { skip: missing(), timeout: 60_000 }, async (t) => {
+  const hub = await Hub.start();
+  await hub.post({ device: 'shed', readings: { temp: 20 } });
+  const { browser, page, complaints } = await openPage(hub.url);
+  t.after(async () => {
+    await browser.close();
+    await hub.stop();
+  });
+  const value = () => page.evaluate(() => document.querySelector('.card .value')?.textContent);
+  const note = () => page.evaluate(() => document.getElementById('frozen-note')?.textContent ?? '');
+  const pixels = async () => {
+    const image = await page.evaluate(() => /** @type {HTMLCanvasElement} */ (document.querySelector('.card canvas')).toDataURL());
+    return createHash('sha256').update(image).digest('hex');
+  };
+  await until('its value is shown', async () => (await value()) === '20.0');
+  await page.keyboard.press('Space');
+  await until('the note is shown', async () => /^Frozen · \d+ s behind · 0 readings waiting$/.test(await note()));
+  let still = '';
+  let alike = 0;
+  await until('the frozen view is drawn', async () => {
+    const now = await pixels();
+    alike = now === still ? alike + 1 : 0;
+    still = now;
+    return alike === 10;
+  });
+  await hub.post({ device: 'shed', readings: { temp: 30 } });
+  await until('the reading is counted', async () => / · 1 reading waiting$/.test(await note()));
+  assert.equal(await value(), '20.0');
+  assert.equal(await pixels(), still, 'not one pixel changed');
+  assert.match(page.url(), /[?&]from=\d+&to=\d+/);
+  await page.keyboard.press('l');
+  await until('the new value is shown', async () => (await value()) === '30.0');
+  assert.doesNotMatch(await until('the address follows', async () => !/from=/.test(page.url()) && page.url()), /to=/);
+  assert.deepEqual(complaints, []);
+});
