@@ -67,17 +67,15 @@ struct Collected {
 }
 
 impl Collected {
-    async fn collect(
-        &mut self,
-        handle: &LiveHandle,
-        events: &mut mpsc::Receiver<LiveEvent>,
-    ) -> Result<(), OnceError> {
+    async fn collect(&mut self, handle: &LiveHandle, events: &mut mpsc::Receiver<LiveEvent>) -> Result<(), OnceError> {
         while !self.complete
             && let Some(event) = events.recv().await
         {
             match event {
                 LiveEvent::Connecting { .. } | LiveEvent::RoundTrip(_) => {}
-                LiveEvent::Connected => *self = Self { waits_for: "it sent no catalogue".to_owned(), ..Self::default() },
+                LiveEvent::Connected => {
+                    *self = Self { waits_for: "it sent no catalogue".to_owned(), ..Self::default() }
+                }
                 LiveEvent::Disconnected { reason, .. } => self.waits_for = protocol::text::clean(&reason),
                 LiveEvent::Data(data) => _ = self.latest.receive(&data, &mut self.catalogue, 0),
                 LiveEvent::Message(message) => self.take(message, handle)?,
@@ -124,7 +122,9 @@ fn print(devices: &[Device], output: &mut impl Write) -> io::Result<()> {
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     for device in devices {
         let seen = device.last_seen_ms.map_or_else(|| "-".to_owned(), utc);
-        let row = |channel, time, value| [device.id.clone(), state_word(device.state).into(), seen.clone(), channel, time, value];
+        let row = |channel, time, value| {
+            [device.id.clone(), state_word(device.state).into(), seen.clone(), channel, time, value]
+        };
         if device.channels.is_empty() {
             rows.push(row("-".to_owned(), "-".to_owned(), "-".to_owned()));
         }

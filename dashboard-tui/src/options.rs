@@ -20,8 +20,12 @@ use crate::{
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(version, name = "dashboard-tui")]
 pub struct Options {
-    /// The hub: ws://host:port, http://host:port or host:port [default: ws://127.0.0.1:8080]
-    #[arg(long, value_name = "URL")]
+    /// The hub's address, as in [`HubAddress::parse`].
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "The hub: ws://host:port, http://host:port or host:port [default: ws://127.0.0.1:8080]"
+    )]
     pub hub: Option<String>,
     /// A file with the viewer's token; others must not be able to read it
     #[arg(long, value_name = "FILE")]

@@ -25,6 +25,7 @@ pub enum ThemeName {
 
 impl ThemeName {
     /// The next one in turn.
+    #[must_use]
     pub fn next(self) -> Self {
         match self {
             Self::Default => Self::Dark,
@@ -62,7 +63,7 @@ pub struct Theme {
     pub rule: Style,
     /// The title of the pane that keys go to.
     pub focus: Style,
-    /// The selected row.
+    /// Laid over the selected row.
     pub selection: Style,
     /// Fresh devices, a live connection.
     pub fresh: Style,
@@ -70,6 +71,8 @@ pub struct Theme {
     pub overdue: Style,
     /// Offline devices.
     pub offline: Style,
+    /// Trends of fresh devices.
+    pub trend: Style,
     /// The line that says that the hub is away.
     pub banner: Style,
     /// The sign that the view stands still.
@@ -122,6 +125,7 @@ impl Theme {
             fresh: none,
             overdue: bold,
             offline: dim,
+            trend: none,
             banner: reversed,
             frozen: reversed,
             stale: Style::new().add_modifier(Modifier::DIM).remove_modifier(Modifier::BOLD),
@@ -135,8 +139,13 @@ impl Theme {
         Self {
             name: ThemeName::Default,
             focus: bold.fg(Color::Cyan),
-            selection: Style::new().add_modifier(Modifier::REVERSED),
+            // One bar, whatever colours the row has: reversed, each of them would be a patch.
+            selection: Style::new()
+                .fg(Color::Reset)
+                .add_modifier(Modifier::REVERSED)
+                .remove_modifier(Modifier::DIM.union(Modifier::BOLD)),
             fresh: Style::new().fg(Color::Green),
+            trend: Style::new().fg(Color::Cyan),
             overdue: bold.fg(Color::Yellow),
             banner: bold.fg(Color::Black).bg(Color::Yellow),
             frozen: bold.fg(Color::Black).bg(Color::Cyan),
@@ -158,6 +167,7 @@ impl Theme {
             fresh: indexed(78),
             overdue: indexed(214).add_modifier(Modifier::BOLD),
             offline: indexed(246),
+            trend: indexed(67),
             banner: indexed(16).bg(Color::Indexed(214)).add_modifier(Modifier::BOLD),
             frozen: indexed(16).bg(Color::Indexed(75)).add_modifier(Modifier::BOLD),
             stale: indexed(242).remove_modifier(Modifier::BOLD),
@@ -178,6 +188,7 @@ impl Theme {
             fresh: indexed(28),
             overdue: indexed(130).add_modifier(Modifier::BOLD),
             offline: indexed(241),
+            trend: indexed(67),
             banner: indexed(231).bg(Color::Indexed(130)).add_modifier(Modifier::BOLD),
             frozen: indexed(231).bg(Color::Indexed(25)).add_modifier(Modifier::BOLD),
             stale: indexed(246).remove_modifier(Modifier::BOLD),
@@ -200,6 +211,7 @@ impl Theme {
             focus: indexed(74).add_modifier(Modifier::BOLD),
             fresh: indexed(74),
             overdue: indexed(214).add_modifier(Modifier::BOLD),
+            trend: indexed(74),
             banner: indexed(16).bg(Color::Indexed(214)).add_modifier(Modifier::BOLD),
             frozen: indexed(16).bg(Color::Indexed(74)).add_modifier(Modifier::BOLD),
             key: indexed(74),

@@ -84,8 +84,10 @@ fn titled(buf: &mut Buffer, area: Rect, title: Line<'_>, remark: Line<'_>, look:
     let block = Block::new().borders(Borders::TOP).border_style(look.theme.rule);
     let inner = block.inner(area);
     let padded = |mut line: Line<'static>| {
-        line.spans.insert(0, Span::raw(" "));
-        line.push_span(Span::raw(" "));
+        if line.width() > 0 {
+            line.spans.insert(0, Span::raw(" "));
+            line.push_span(Span::raw(" "));
+        }
         line
     };
     let block = block.title_top(padded(owned(title)));

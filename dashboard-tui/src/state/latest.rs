@@ -7,12 +7,12 @@ use protocol::live::{LiveData, SeriesRow};
 
 use super::{
     catalogue::{Catalogue, Device, TREND_MS, TREND_POINTS},
+    subscriptions::TABLE_HZ,
     trace::{Point, Trace},
 };
 
-/// Rows of one series in a frame from which on the hub may have left some out: it keeps the least, the greatest and
-/// the last of what it merges.
-const MERGED_ROWS_MIN: usize = 3;
+/// Time between two frames of the table's stream, as it is asked for.
+const FRAME_MS: f64 = 1_000.0 / TABLE_HZ as f64;
 
 /// Points of a frame, series by series.
 pub(super) fn points(data: &LiveData) -> impl Iterator<Item = (u32, impl ExactSizeIterator<Item = Point>)> {
@@ -114,15 +114,23 @@ impl Latest {
 }
 
 fn receive_live(data: &LiveData, catalogue: &mut Catalogue, now_ms: i64) -> u64 {
-    // The frame says only in total how many were left out; it can be from those series that have as many rows as a
-    // merge keeps.
-    let candidates = data.counts.iter().filter(|&&count| usize::from(count) >= MERGED_ROWS_MIN).count() as u64;
-    let share = data.merged.checked_div(candidates).unwrap_or(0) as u32;
-    for (series, points) in points(data) {
+    let weights: Vec<f64> = points(data).map(|(series, rows)| merged_weight(catalogue, series, rows.len())).collect();
+    let total: f64 = weights.iter().sum();
+    for ((series, points), weight) in points(data).zip(weights) {
         let rows = points.len();
-        let merged = if rows >= MERGED_ROWS_MIN { share } else { 0 };
+        let merged = if total > 0.0 { (data.merged as f64 * weight / total).round() } else { 0.0 };
         points.for_each(|point| catalogue.receive(series, point, now_ms));
-        catalogue.count(series, now_ms, rows as u32, merged);
+        catalogue.count(series, now_ms, rows as u32, merged as u32);
     }
     data.values.len() as u64 + data.merged
+}
+
+/// How likely the points that a frame leaves out were of this series: it says only how many there were in total. By
+/// the declared period where there is one; else any series can be meant of which there is more than the last point.
+fn merged_weight(catalogue: &Catalogue, series: u32, rows: usize) -> f64 {
+    match catalogue.channel(series).and_then(|state| state.channel.period_ms) {
+        Some(period_ms) => (FRAME_MS / period_ms - rows as f64).max(0.0),
+        None if rows > 1 => 1.0,
+        None => 0.0,
+    }
 }

@@ -9,12 +9,12 @@ const SECONDS_SHORT: usize = 10;
 #[derive(Debug, Clone, PartialEq)]
 pub struct RateMeter {
     counts: [u32; SECONDS],
+    /// How many of them are the estimate for what the hub left out.
+    merged: [u32; SECONDS],
     /// The second of the newest count, seconds since the Unix epoch.
     newest_s: i64,
     /// When counting began.
     since_s: i64,
-    /// True once the hub left points out: the counts hold its estimate of how many.
-    merged: bool,
 }
 
 /// A measured rate.
@@ -29,44 +29,51 @@ pub struct Rate {
 impl RateMeter {
     /// Begins to count at `now_ms`.
     pub fn new(now_ms: i64) -> Self {
-        let now_s = now_ms.div_euclid(1_000);
-        Self { counts: [0; SECONDS], newest_s: now_s, since_s: now_s, merged: false }
+        let second = now_ms.div_euclid(1_000);
+        Self { counts: [0; SECONDS], merged: [0; SECONDS], newest_s: second, since_s: second }
     }
 
     /// Counts `readings` that arrived at `now_ms`, `merged` of them only by estimate.
     pub fn add(&mut self, now_ms: i64, readings: u32, merged: u32) {
-        let now_s = now_ms.div_euclid(1_000);
+        let second = now_ms.div_euclid(1_000);
         // A clock that was set back counts into the newest second.
-        for second in self.newest_s + 1..=now_s.min(self.newest_s + SECONDS as i64) {
-            self.counts[second.rem_euclid(SECONDS as i64) as usize] = 0;
+        for passed in self.newest_s + 1..=second.min(self.newest_s + SECONDS as i64) {
+            self.counts[slot(passed)] = 0;
+            self.merged[slot(passed)] = 0;
         }
-        self.newest_s = self.newest_s.max(now_s);
-        let slot = &mut self.counts[self.newest_s.rem_euclid(SECONDS as i64) as usize];
-        *slot = slot.saturating_add(readings).saturating_add(merged);
-        self.merged |= merged > 0;
+        self.newest_s = self.newest_s.max(second);
+        let slot = slot(self.newest_s);
+        self.counts[slot] = self.counts[slot].saturating_add(readings).saturating_add(merged);
+        self.merged[slot] = self.merged[slot].saturating_add(merged);
     }
 
     /// The rate at `now_ms`; `None` in the first seconds, when it would be a guess.
     pub fn rate(&self, now_ms: i64) -> Option<Rate> {
         // The second that is running is not complete.
-        let now_s = now_ms.div_euclid(1_000);
-        let known_s = (now_s - self.since_s).clamp(0, SECONDS as i64 - 1) as usize;
+        let second = now_ms.div_euclid(1_000);
+        let known_s = (second - self.since_s).clamp(0, SECONDS as i64 - 1) as usize;
         if known_s < 3 {
             return None;
         }
-        let sum = |seconds: usize| -> u32 { (1..=seconds as i64).map(|ago| self.count_at(now_s - ago)).sum() };
+        let sum = |seconds| self.sum(&self.counts, second, seconds);
         let short = known_s.min(SECONDS_SHORT);
         let (count, seconds) = match sum(short) {
             few if (few as usize) < SECONDS_SHORT => (sum(known_s), known_s),
             many => (many, short),
         };
-        Some(Rate { per_second: f64::from(count) / seconds as f64, estimated: self.merged })
+        let estimated = self.sum(&self.merged, second, seconds) > 0;
+        Some(Rate { per_second: f64::from(count) / seconds as f64, estimated })
     }
 
-    fn count_at(&self, second: i64) -> u32 {
-        let remembered = second <= self.newest_s && second > self.newest_s - SECONDS as i64;
-        if remembered { self.counts[second.rem_euclid(SECONDS as i64) as usize] } else { 0 }
+    /// What was counted in the `seconds` before second `end`.
+    fn sum(&self, counts: &[u32; SECONDS], end: i64, seconds: usize) -> u32 {
+        let remembered = |second: &i64| *second <= self.newest_s && *second > self.newest_s - SECONDS as i64;
+        (end - seconds as i64..end).filter(remembered).map(|second| counts[slot(second)]).sum()
     }
+}
+
+fn slot(second: i64) -> usize {
+    second.rem_euclid(SECONDS as i64) as usize
 }
 
 #[cfg(test)]
@@ -102,6 +109,10 @@ mod tests {
             meter.add(second * 1_000, 3, 7);
         }
         assert_eq!(meter.rate(20_000), Some(Rate { per_second: 10.0, estimated: true }));
+        for second in 20..40 {
+            meter.add(second * 1_000, 10, 0);
+        }
+        assert_eq!(meter.rate(40_000), Some(Rate { per_second: 10.0, estimated: false }));
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub enum Sort {
 
 impl Sort {
     /// The next one in turn.
+    #[must_use]
     pub fn next(self) -> Self {
         match self {
             Self::Device => Self::State,
@@ -68,28 +69,33 @@ fn per_second(device: &Device, now_ms: i64) -> f64 {
 /// Compares runs of digits by their value: `node-9` before `node-10`.
 pub fn natural(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
-    loop {
-        let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (m, n) = (digits(left), digits(right));
-        let ordering = if m > 0 && n > 0 {
-            let significant = |run: &[u8]| run.iter().take_while(|&&byte| byte == b'0').count();
-            let (x, y) = (&left[significant(&left[..m])..m], &right[significant(&right[..n])..n]);
-            (left, right) = (&left[m..], &right[n..]);
-            x.len().cmp(&y.len()).then_with(|| x.cmp(y))
+    while !left.is_empty() && !right.is_empty() {
+        let (left_part, right_part) = (part(left), part(right));
+        (left, right) = (&left[left_part.len()..], &right[right_part.len()..]);
+        let numbers = left_part[0].is_ascii_digit() && right_part[0].is_ascii_digit();
+        let ordering = if numbers {
+            let (left_number, right_number) = (without_zeros(left_part), without_zeros(right_part));
+            left_number.len().cmp(&right_number.len()).then_with(|| left_number.cmp(right_number))
         } else {
-            match (left.split_first(), right.split_first()) {
-                (Some((x, rest_x)), Some((y, rest_y))) => {
-                    (left, right) = (rest_x, rest_y);
-                    x.cmp(y)
-                }
-                (None, None) => return a.cmp(b),
-                (x, y) => return x.is_some().cmp(&y.is_some()),
-            }
+            left_part[0].cmp(&right_part[0])
         };
         if ordering.is_ne() {
             return ordering;
         }
     }
+    // "node-09" and "node-9" are the same number; the order must not call them the same id.
+    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
+}
+
+/// The run of digits at the start of `text`, or its first byte.
+fn part(text: &[u8]) -> &[u8] {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    &text[..digits.max(1)]
+}
+
+fn without_zeros(digits: &[u8]) -> &[u8] {
+    let zeros = digits.iter().take_while(|&&byte| byte == b'0').count();
+    &digits[zeros..]
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub const CHART: u64 = 2;
 pub const LOOK_BACK: u64 = 3;
 
 /// Frames a second for the table: numbers that change faster cannot be read.
-const TABLE_HZ: u32 = 1;
+pub const TABLE_HZ: u32 = 1;
 /// Most and least frames a second for the chart.
 const CHART_HZ: std::ops::RangeInclusive<u32> = 2..=10;
 /// A wish waits so long after the one before, so that a held arrow key does not ask for every row it passes.
@@ -59,7 +59,9 @@ impl Subscriptions {
         let table = table_selector(state, now_ms);
         if table != self.table {
             let subscribe = |series| subscribe(TABLE, series, TREND_MS as u64, TREND_POINTS, TABLE_HZ);
-            requests.push(table.clone().map_or(Request::Unsubscribe(TABLE), |series| Request::Subscribe(subscribe(series))));
+            requests.push(
+                table.clone().map_or(Request::Unsubscribe(TABLE), |series| Request::Subscribe(subscribe(series))),
+            );
             self.table = table;
         }
         let chart = chart_target(state, now_ms);
@@ -73,8 +75,11 @@ impl Subscriptions {
         if look_back != self.look_back && !state.latest.is_looking_back() {
             // One point from as far back as a hub looks: its last is the newest value there is.
             let subscribe = |series| subscribe(LOOK_BACK, series, WINDOW_MS_MAX, 1, TABLE_HZ);
-            requests
-                .push(look_back.clone().map_or(Request::Unsubscribe(LOOK_BACK), |series| Request::Subscribe(subscribe(series))));
+            requests.push(
+                look_back
+                    .clone()
+                    .map_or(Request::Unsubscribe(LOOK_BACK), |series| Request::Subscribe(subscribe(series))),
+            );
             self.look_back = look_back;
         }
         if !requests.is_empty() {
@@ -97,7 +102,7 @@ fn subscribe(id: u64, series: String, window_ms: u64, points: u32, max_hz: u32) 
 fn table_selector(state: &State, now_ms: i64) -> Option<String> {
     match state.catalogue.series_count() {
         0 => None,
-        ..=SERIES_PER_SUBSCRIPTION_MAX => Some("*/*".to_owned()),
+        1..=SERIES_PER_SUBSCRIPTION_MAX => Some("*/*".to_owned()),
         _ => devices_selector(visible_devices(state, now_ms).into_iter()),
     }
 }
@@ -161,7 +166,9 @@ fn chart_selector(state: &State, device: &Device) -> Option<String> {
     let mut selector = String::new();
     for state in &device.channels {
         let term_len = device.id.len() + state.channel.name.len() + 2;
-        if panels.series().any(|series| series == state.channel.series) && selector.len() + term_len <= SELECTOR_BYTES_MAX {
+        if panels.series().any(|series| series == state.channel.series)
+            && selector.len() + term_len <= SELECTOR_BYTES_MAX
+        {
             if !selector.is_empty() {
                 selector.push(',');
             }

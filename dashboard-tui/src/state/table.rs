@@ -24,8 +24,7 @@ pub struct Table {
 impl Table {
     /// The devices that are listed, in order.
     pub fn rows<'a>(&self, catalogue: &'a Catalogue, now_ms: i64) -> Vec<&'a Device> {
-        let mut rows: Vec<&Device> =
-            catalogue.devices().iter().filter(|device| self.filter.passes(device)).collect();
+        let mut rows: Vec<&Device> = catalogue.devices().iter().filter(|device| self.filter.passes(device)).collect();
         // The catalogue is in this order already.
         if self.sort != Sort::Device {
             rows.sort_by(|a, b| self.sort.compare(a, b, now_ms));

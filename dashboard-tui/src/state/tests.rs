@@ -57,8 +57,7 @@ impl Desk {
     /// A whole snapshot: history of `points` for each series.
     fn snapshot(&mut self, id: u64, stream: u64, series: &[SeriesRow], points: &[(i64, f64)]) {
         let to = (self.now_ms + AHEAD_MS) as u64;
-        let begin =
-            HubMessage::Snapshot { id, stream, from: to - 300_000, to, points: 256, series: series.to_vec() };
+        let begin = HubMessage::Snapshot { id, stream, from: to - 300_000, to, points: 256, series: series.to_vec() };
         self.hub(begin);
         for row in series {
             self.data(stream, row.id, points, 0);
@@ -174,14 +173,8 @@ fn values_older_than_the_short_history_are_looked_up_once() {
     desk.snapshot(TABLE, 7, &[rows[0].channels[0].clone(), rows[0].channels[1].clone()], &[(-1_000, 1.0)]);
     desk.snapshot(TABLE, 7, &rows[1].channels, &[]);
     assert_eq!(desk.asks(), [format!("3 node-1/* {WINDOW_MS_MAX} 1")]);
-    let begin = HubMessage::Snapshot {
-        id: LOOK_BACK,
-        stream: 9,
-        from: 0,
-        to: 1,
-        points: 1,
-        series: rows[1].channels.clone(),
-    };
+    let begin =
+        HubMessage::Snapshot { id: LOOK_BACK, stream: 9, from: 0, to: 1, points: 1, series: rows[1].channels.clone() };
     desk.hub(begin);
     assert!(desk.asks().is_empty(), "it is not taken back while it is answered");
     desk.data(9, 2, &[(-900_000, 5.0), (-800_000, 6.0)], 0);
@@ -268,4 +261,33 @@ fn channels_are_stepped_through_and_above_the_first_are_all() {
     let picks = [pick(1), pick(1), pick(1), pick(-1), pick(-1), pick(-1), pick(isize::MAX), pick(-isize::MAX)];
     let names = picks.map(|pick| pick.unwrap_or_else(|| "all".into()));
     assert_eq!(names, ["temp", "hum", "hum", "temp", "all", "all", "hum", "all"]);
+}
+
+#[test]
+fn what_the_hub_left_out_is_attributed_by_the_periods() {
+    let mut rows = rows(3);
+    let periods = [Some(100.0), Some(1_000.0), None];
+    for (row, period_ms) in rows.iter_mut().zip(periods) {
+        row.channels[0].period_ms = period_ms;
+        row.channels.truncate(1);
+    }
+    let mut desk = Desk::with(&rows);
+    let all: Vec<SeriesRow> = rows.iter().flat_map(|row| row.channels.clone()).collect();
+    desk.snapshot(TABLE, 7, &all, &[]);
+    for _ in 0..20 {
+        desk.now_ms += 1_000;
+        let data = LiveData {
+            stream: 7,
+            t0_ms: (desk.now_ms + AHEAD_MS) as u64,
+            ids: vec![0, 2, 4],
+            counts: vec![2, 1, 1],
+            dt_ms: vec![0, 900, 0, 0],
+            values: vec![1.0, 2.0, 1.0, 1.0],
+            merged: 8,
+        };
+        desk.state.apply(LiveEvent::Data(data), desk.now_ms);
+    }
+    let rate = |index: usize| desk.state.catalogue.devices()[index].rate.rate(desk.now_ms + AHEAD_MS);
+    let rates = [0, 1, 2].map(|index| rate(index).map(|rate| (rate.per_second, rate.estimated)));
+    assert_eq!(rates, [Some((10.0, true)), Some((1.0, false)), Some((1.0, false))]);
 }

@@ -67,9 +67,9 @@ impl Trace {
         let measured = (start..end).filter(|&i| !self.points[i].value.is_nan());
         let least = measured.clone().min_by(by_value);
         let greatest = measured.clone().max_by(by_value);
-        let last = measured.last().unwrap_or(end - 1);
+        let newest = measured.clone().next_back().unwrap_or(end - 1);
         for i in (start..end).rev() {
-            if Some(i) != least && Some(i) != greatest && i != last {
+            if Some(i) != least && Some(i) != greatest && i != newest {
                 self.points.remove(i);
             }
         }
@@ -123,7 +123,7 @@ impl Trace {
         let mut sums = vec![(0.0, 0_u32); buckets];
         let span_ms = (to_ms - from_ms).max(1);
         for point in self.points.iter().filter(|point| point.time_ms > from_ms && point.time_ms <= to_ms) {
-            let place = (point.time_ms - from_ms - 1) as i128 * buckets as i128 / i128::from(span_ms);
+            let place = (point.time_ms - from_ms - 1) as f64 / span_ms as f64 * buckets as f64;
             if !point.value.is_nan()
                 && let Some((sum, count)) = sums.get_mut(place as usize)
             {

@@ -24,10 +24,10 @@ fn sentence(state: &State, look: Look<'_>) -> String {
     };
     if let Some(lost_at_ms) = state.link.lost_at_ms {
         let age = wording::age(state.link.hub_time_ms(look.now_ms) - lost_at_ms);
-        sentence.push_str(&format!(" · data is {age} old"));
+        sentence.extend([" · data is ", &age, " old"]);
     }
     if let Some(reason) = &state.link.reason {
-        sentence.push_str(&format!(" · {reason}"));
+        sentence.extend([" · ", reason]);
     }
     sentence
 }

@@ -63,14 +63,18 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, state: &State, look: Look<'_>) 
 
 fn title(state: &State, device: &Device, panels: &Panels, look: Look<'_>) -> Line<'static> {
     let focused = state.focus == Pane::Chart;
-    let mut line = Line::from(pane_title(&device.id, focused, look));
-    match (state.picked(device), &device.title) {
-        (Some(channel), _) => {
-            line.push_span(pane_title(&format!(" / {}", channel.name), focused, look));
-            line.extend(channel.title.as_ref().map(|title| Span::styled(format!(" · {title}"), look.theme.dim)));
-        }
-        (None, Some(title)) => line.push_span(Span::styled(format!(" · {title}"), look.theme.dim)),
-        (None, None) => {}
+    let picked = state.picked(device);
+    // Below the detail view, which says whose channels these are.
+    let mut line = if state.expanded && !focused {
+        Line::from(pane_title(picked.map_or("all channels", |channel| &channel.name), focused, look))
+    } else {
+        let channel = picked.map(|channel| format!(" / {}", channel.name)).unwrap_or_default();
+        let title = device.title.as_ref().filter(|_| picked.is_none()).map(|title| format!(" · {title}"));
+        let dim = Span::styled(title.unwrap_or_default(), look.theme.dim);
+        Line::from(vec![pane_title(&format!("{}{channel}", device.id), focused, look), dim])
+    };
+    if let Some(title) = picked.and_then(|channel| channel.title.as_ref()) {
+        line.push_span(Span::styled(format!(" · {title}"), look.theme.dim));
     }
     if panels.left_out > 0 {
         let key = look.keymap.key(crate::action::Action::NextChannel);

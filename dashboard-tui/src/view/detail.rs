@@ -3,6 +3,7 @@
 use ratatui::{
     buffer::Buffer,
     layout::{Constraint, Rect},
+    style::Style,
     text::{Line, Span},
     widgets::{Row, Table, Widget},
 };
@@ -56,7 +57,11 @@ fn channels(buf: &mut Buffer, area: Rect, device: &Device, state: &State, look: 
     let visible = usize::from(area.height.saturating_sub(1)).max(1);
     let offset = state.channel_offset(device, visible);
     let listed = device.channels.iter().skip(offset).take(visible);
-    let rows = listed.map(|channel| row(channel, Some(channel.channel.series) == picked, state, look));
+    let trend_style = devices::trend_style(device, look);
+    let rows = listed.map(|channel| {
+        let marker = if Some(channel.channel.series) == picked { ">" } else { "" };
+        row(channel, marker, trend_style, state, look)
+    });
     let heading = |text: &'static str| Line::styled(text, look.theme.dim);
     let header = Row::new([
         heading(""),
@@ -67,7 +72,8 @@ fn channels(buf: &mut Buffer, area: Rect, device: &Device, state: &State, look: 
         heading("last 5 m"),
         heading("title"),
     ]);
-    let names = device.channels.iter().map(|channel| unicode_width::UnicodeWidthStr::width(channel.channel.name.as_str()));
+    let names =
+        device.channels.iter().map(|channel| unicode_width::UnicodeWidthStr::width(channel.channel.name.as_str()));
     let widths = [
         Constraint::Length(1),
         Constraint::Length(names.max().unwrap_or(0).clamp(7, 20) as u16),
@@ -78,25 +84,32 @@ fn channels(buf: &mut Buffer, area: Rect, device: &Device, state: &State, look: 
         Constraint::Fill(1),
     ];
     Table::new(rows, widths).header(header).column_spacing(2).render(area, buf);
+    let place = device.channels.iter().position(|channel| Some(channel.channel.series) == picked);
+    devices::select(buf, area, place.map(|place| place - offset), look);
 }
 
-fn row(channel: &ChannelState, picked: bool, state: &State, look: Look<'_>) -> Row<'static> {
+fn row(
+    channel: &ChannelState,
+    marker: &'static str,
+    trend_style: Style,
+    state: &State,
+    look: Look<'_>,
+) -> Row<'static> {
     let shown_ms = state.shown_ms(look.now_ms);
     let ChannelState { channel, latest, trend: readings } = channel;
     let value = latest.map_or_else(|| "·".to_owned(), |point| wording::value_with_unit(channel, point.value));
     let age = latest.map_or_else(String::new, |point| wording::age(shown_ms - point.time_ms));
     let means = readings.means(shown_ms - TREND_MS, shown_ms, TREND_WIDTH);
     let cells = [
-        Line::styled(if picked { ">" } else { "" }, look.theme.key),
+        Line::styled(marker, look.theme.key),
         Line::raw(wording::fit(&channel.name, 20)),
         Line::styled(value, look.theme.strong).right_aligned(),
         Line::styled(age, look.theme.dim).right_aligned(),
         Line::styled(channel.period_ms.map_or_else(String::new, period), look.theme.dim).right_aligned(),
-        Line::styled(trend::text(&means), look.theme.fresh),
+        Line::styled(trend::text(&means), trend_style),
         Line::styled(channel.title.clone().unwrap_or_default(), look.theme.dim),
     ];
-    let row = Row::new(cells);
-    if picked { row.style(look.theme.selection) } else { row }
+    Row::new(cells)
 }
 
 fn period(period_ms: f64) -> String {

@@ -1,5 +1,6 @@
 //! The device table: state, last seen, rate, trend, latest values.
 
+use protocol::live::DeviceState;
 use ratatui::{
     buffer::Buffer,
     layout::{Constraint, Rect},
@@ -44,7 +45,7 @@ impl Column {
             Self::Seen => "seen",
             Self::Rate => "rate",
             Self::Trend => "last 5 m",
-            Self::Values => "latest values",
+            Self::Values => "latest",
         }
     }
 
@@ -72,6 +73,16 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, state: &State, look: Look<'_>) 
     });
     let widths = columns.iter().map(|&(_, width)| Constraint::Length(width));
     Table::new(listed, widths).header(Row::new(headings)).column_spacing(SPACING).render(inner, buf);
+    let row = selected.checked_sub(state.table.offset).filter(|row| *row < visible);
+    select(buf, inner, row, look);
+}
+
+/// Lays the selection over a row of a table with one line of headings.
+pub(super) fn select(buf: &mut Buffer, table: Rect, row: Option<usize>, look: Look<'_>) {
+    if let Some(row) = row {
+        let place = Rect { y: table.y + 1 + row as u16, height: 1, ..table };
+        buf.set_style(place.intersection(table), look.theme.selection);
+    }
 }
 
 fn title(state: &State, listed: usize, look: Look<'_>) -> Line<'static> {
@@ -105,13 +116,7 @@ fn columns(state: &State, width: u16) -> Vec<(Column, u16)> {
     columns
 }
 
-fn row<'a>(
-    device: &Device,
-    selected: bool,
-    columns: &[(Column, u16)],
-    state: &State,
-    look: Look<'_>,
-) -> Row<'a> {
+fn row<'a>(device: &Device, selected: bool, columns: &[(Column, u16)], state: &State, look: Look<'_>) -> Row<'a> {
     let shown_ms = state.shown_ms(look.now_ms);
     let state_style = state_style(device, look);
     let cells = columns.iter().map(|&(column, width)| {
@@ -129,13 +134,12 @@ fn row<'a>(
             }
             Column::Trend => {
                 let values = lead(device, state).map(|lead| lead.trend.means(shown_ms - TREND_MS, shown_ms, width));
-                Line::styled(trend::text(&values.unwrap_or_default()), look.theme.fresh)
+                Line::styled(trend::text(&values.unwrap_or_default()), trend_style(device, look))
             }
             Column::Values => values(device, width, state, look),
         }
     });
-    let row = Row::new(cells.collect::<Vec<_>>());
-    if selected { row.style(look.theme.selection) } else { row }
+    Row::new(cells.collect::<Vec<_>>())
 }
 
 /// How long ago a device was heard.
@@ -145,12 +149,16 @@ pub(super) fn seen(device: &Device, shown_ms: i64) -> String {
 
 /// The style of a device's state.
 pub(super) fn state_style(device: &Device, look: Look<'_>) -> Style {
-    use protocol::live::DeviceState;
     match device.state {
         DeviceState::Fresh => look.theme.fresh,
         DeviceState::Overdue => look.theme.overdue,
         DeviceState::Offline => look.theme.offline,
     }
+}
+
+/// The style of trends: what is not current is dim.
+pub(super) fn trend_style(device: &Device, look: Look<'_>) -> Style {
+    if device.state == DeviceState::Fresh { look.theme.trend } else { look.theme.dim }
 }
 
 /// The channel that speaks for the device: the picked one, or its first.
@@ -165,13 +173,13 @@ fn values(device: &Device, width: usize, state: &State, look: Look<'_>) -> Line<
     let first = device.channels.iter().filter(|channel| Some(channel.channel.series) == lead);
     let others = device.channels.iter().filter(|channel| Some(channel.channel.series) != lead);
     let named = width >= 36;
-    let fresh = device.state == protocol::live::DeviceState::Fresh;
-    let value_style = if fresh { Style::new() } else { look.theme.dim };
+    let value_style = if device.state == DeviceState::Fresh { Style::new() } else { look.theme.dim };
     let mut line = Line::default();
     let count = device.channels.len();
     for (index, channel) in first.chain(others).enumerate() {
-        let value =
-            channel.latest.map_or_else(|| "·".to_owned(), |point| wording::value_with_unit(&channel.channel, point.value));
+        let value = channel
+            .latest
+            .map_or_else(|| "·".to_owned(), |point| wording::value_with_unit(&channel.channel, point.value));
         let name = if named { format!("{} ", channel.channel.name) } else { String::new() };
         let gap = if index == 0 { 0 } else { 2 };
         let rest = count - index - 1;

@@ -30,7 +30,8 @@ pub(super) fn no_devices(buf: &mut Buffer, area: Rect, state: &State, look: Look
             Line::default(),
             Line::styled("Your first reading:", look.theme.dim),
             Line::styled(format!("curl {url} \\"), look.theme.key),
-            Line::styled(r#"  --json '{"device":"shed","readings":{"temp":21.5}}'"#, look.theme.key),
+            Line::styled(r"  -H 'content-type: application/json' \", look.theme.key),
+            Line::styled(r#"  -d '{"device": "shed", "readings": {"temp": 21.5}}'"#, look.theme.key),
         ]
     } else {
         let quit = look.keymap.key(Action::Quit);
@@ -44,7 +45,6 @@ pub(super) fn no_devices(buf: &mut Buffer, area: Rect, state: &State, look: Look
     let height = lines.len() as u16;
     let width = (lines.iter().map(Line::width).max().unwrap_or(0) as u16).min(area.width);
     let top = area.height.saturating_sub(height) / 3;
-    let middle =
-        Rect { x: area.x + (area.width - width) / 2, y: area.y + top, width, height: area.height - top };
+    let middle = Rect { x: area.x + (area.width - width) / 2, y: area.y + top, width, height: area.height - top };
     Paragraph::new(Text::from(lines)).wrap(Wrap { trim: false }).render(middle, buf);
 }

@@ -43,7 +43,8 @@ fn filter(buf: &mut Buffer, area: Rect, input: &str, look: Look<'_>) -> (u16, u1
         characters.next();
         shown = characters.as_str();
     }
-    let mut line = Line::from(vec![Span::styled(" /", look.theme.key), Span::styled(shown.to_owned(), look.theme.strong)]);
+    let mut line =
+        Line::from(vec![Span::styled(" /", look.theme.key), Span::styled(shown.to_owned(), look.theme.strong)]);
     let cursor_x = area.x + line.width() as u16;
     if line.width() + remark.width() <= usize::from(area.width) {
         line.push_span(Span::styled(remark, look.theme.dim));

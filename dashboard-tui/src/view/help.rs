@@ -27,8 +27,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, look: Look<'_>) {
         .collect();
     let height = (rows.len() as u16 + 4).min(area.height);
     let width = WIDTH.min(area.width);
-    let window =
-        Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
+    let window = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     Clear.render(window, buf);
     buf.set_style(window, look.theme.base);
     let block = Block::bordered()

@@ -25,8 +25,10 @@ const GREENHOUSE: &[ChannelSpec] = &[
 const BOILER: &[ChannelSpec] = &[("pressure", None, "bar", Kind::Gauge, 2), ("flow", None, "L/min", Kind::Gauge, 1)];
 const METER: &[ChannelSpec] = &[("energy", None, "Wh", Kind::Counter, 0), ("power", None, "W", Kind::Gauge, 0)];
 
-/// Every device: id, title, state, seconds of silence, channels.
-const DEVICES: &[(&str, Option<&str>, DeviceState, i64, &[ChannelSpec])] = &[
+/// Id, title, state, seconds of silence, channels.
+type DeviceSpec = (&'static str, Option<&'static str>, DeviceState, i64, &'static [ChannelSpec]);
+
+const DEVICES: &[DeviceSpec] = &[
     ("greenhouse-1", Some("Greenhouse north"), DeviceState::Fresh, 0, GREENHOUSE),
     ("greenhouse-2", None, DeviceState::Overdue, 48, GREENHOUSE),
     ("boiler-1", None, DeviceState::Fresh, 0, BOILER),
@@ -39,7 +41,7 @@ const DEVICES: &[(&str, Option<&str>, DeviceState, i64, &[ChannelSpec])] = &[
 /// The catalogue's rows.
 pub fn devices() -> Vec<DeviceRow> {
     let mut next_series = 1;
-    let row = |&(id, title, state, silent_s, channels): &(&str, Option<&str>, _, i64, &[ChannelSpec])| DeviceRow {
+    let row = |&(id, title, state, silent_s, channels): &DeviceSpec| DeviceRow {
         id: id.into(),
         title: title.map(Into::into),
         model: Some("ESP32-S3".into()),

@@ -2,8 +2,8 @@
 //!
 //! Pictures are compared with `snapshots/` and never rewritten by a test run that is not asked to: `INSTA_UPDATE=always`.
 
-mod farm;
 mod fake_hub;
+mod farm;
 mod once;
 mod reconnect;
 mod screen;

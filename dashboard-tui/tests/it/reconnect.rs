@@ -43,9 +43,8 @@ impl Connected {
                 self.screen.app.on_event(Event::Live(event), self.screen.now_ms);
             }
         };
-        if timeout(PATIENCE, run).await.is_err() {
-            panic!("waited in vain for {what}:\n{}", self.screen.text());
-        }
+        let waited = timeout(PATIENCE, run).await;
+        assert!(waited.is_ok(), "waited in vain for {what}:\n{}", self.screen.text());
     }
 }
 

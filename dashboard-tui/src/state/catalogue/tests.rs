@@ -79,7 +79,8 @@ fn readings_and_states_of_unknown_series_and_devices_are_ignored() {
     let (mut catalogue, _) = catalogue(&["a"]);
     catalogue.receive(99, point(1, 1.0), 1);
     catalogue.count(99, 1, 1, 0);
-    let change = |id: &str| DeviceChange { id: id.into(), state: DeviceState::Offline, last_seen: None, connected: false };
+    let change =
+        |id: &str| DeviceChange { id: id.into(), state: DeviceState::Offline, last_seen: None, connected: false };
     catalogue.change(&[change("nobody"), change("a")]);
     assert_eq!(catalogue.counts(), Counts { fresh: 0, overdue: 0, offline: 1 });
 }

@@ -5,8 +5,8 @@ fn point(time_ms: i64) -> Point {
     Point { time_ms, value: 1.0 }
 }
 
-fn target(device: &str, range_ms: i64) -> Option<Target> {
-    Some(Target { device: device.into(), selector: format!("{device}/*"), range_ms, points: 100, generation: 0 })
+fn target(device: &str, range_ms: i64) -> Target {
+    Target { device: device.into(), selector: format!("{device}/*"), range_ms, points: 100, generation: 0 }
 }
 
 fn times(chart: &Chart) -> Vec<i64> {
@@ -15,7 +15,7 @@ fn times(chart: &Chart) -> Vec<i64> {
 
 fn loaded() -> Chart {
     let mut chart = Chart::default();
-    chart.aim(target("a", 1_000));
+    chart.aim(Some(target("a", 1_000)));
     chart.begin(7, 1_000, 1_000, &[sample::series_row("a", "temp", 3)]);
     assert!(chart.receive(7, 3, point(10)));
     chart.complete(7, &[]);
@@ -38,9 +38,9 @@ fn a_snapshot_replaces_the_lines_only_when_it_is_complete() {
 #[test]
 fn another_device_is_loading_and_another_range_is_not() {
     let mut chart = loaded();
-    chart.aim(target("a", 2_000));
+    chart.aim(Some(target("a", 2_000)));
     assert_eq!(times(&chart), [10]);
-    chart.aim(target("b", 2_000));
+    chart.aim(Some(target("b", 2_000)));
     assert!(chart.is_loading() && chart.lines().is_empty());
     chart.refuse("too many series");
     assert_eq!((chart.is_loading(), chart.problem()), (false, Some("too many series")));
@@ -54,7 +54,7 @@ fn what_is_held_is_not_replaced_until_it_is_aimed_again() {
     chart.receive(9, 3, point(50));
     chart.complete(9, &[]);
     assert_eq!(times(&chart), [10]);
-    chart.aim(target("a", 1_000));
+    chart.aim(Some(target("a", 1_000)));
     chart.begin(10, 1_000, 1_000, &[sample::series_row("a", "temp", 3)]);
     chart.complete(10, &[]);
     assert_eq!(times(&chart), Vec::<i64>::new());
@@ -81,7 +81,9 @@ fn without_a_period_the_usual_interval_decides_and_a_state_holds_for_ever() {
     row.period_ms = None;
     let mut line = Line { channel: Channel::new(&row), trace: Trace::new(1), gaps: Vec::new() };
     assert_eq!(line.silence_max_ms(), None, "one point says nothing");
-    [0, 100, 200, 5_000].into_iter().for_each(|time_ms| line.trace.push(point(time_ms)));
+    for time_ms in [0, 100, 200, 5_000] {
+        line.trace.push(point(time_ms));
+    }
     assert_eq!(line.silence_max_ms(), Some(500));
     line.channel.kind = Kind::State;
     assert_eq!(line.silence_max_ms(), None);

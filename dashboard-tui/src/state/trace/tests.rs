@@ -69,7 +69,5 @@ fn the_newest_at_a_time_and_the_usual_interval() {
 fn means_hold_gaps_as_nan() {
     let trace = trace(1, &[(1, 1.0), (2, 3.0), (31, 7.0), (40, f64::NAN)]);
     let means = trace.means(0, 40, 4);
-    assert_eq!(means[0], 2.0);
-    assert!(means[1].is_nan() && means[2].is_nan());
-    assert_eq!(means[3], 7.0);
+    assert_eq!(format!("{means:?}"), "[2.0, NaN, NaN, 7.0]");
 }

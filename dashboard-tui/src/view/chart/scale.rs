@@ -50,11 +50,15 @@ impl Scale {
         let air = if half_span > 0.0 { half_span * 0.1 } else { least.abs().mul_add(0.01, 0.01) };
         let (low, high) = ((least - air).max(f64::MIN), (greatest + air).min(f64::MAX));
         let labels = f64::from((rows / 3).max(1));
-        let step = round_step((high / 2.0 - low / 2.0) / labels * 2.0);
+        let least_step = (high / 2.0 - low / 2.0) / labels * 2.0;
+        // One label says little: rather closer ones, where the rows suffice.
+        let finer = [1.0, 0.4, 0.2].into_iter().map(|part| round_step(least_step * part));
+        let mut candidates = finer.map(|step| (step, ticks(low, high, step, rows)));
+        let coarsest = candidates.next().unwrap_or_default();
+        let is_enough = |(_, ticks): &(f64, Vec<f64>)| ticks.len() >= 2 || rows < 3;
+        let (step, ticks) =
+            if is_enough(&coarsest) { coarsest } else { candidates.find(is_enough).unwrap_or(coarsest) };
         let decimals = (-step.log10().floor()).clamp(0.0, 6.0) as u8;
-        let first = (low / step).ceil();
-        let count = ((high / step).floor() - first).clamp(0.0, f64::from(rows)) as u32;
-        let ticks = (0..=count).map(|index| (first + f64::from(index)) * step).filter(|tick| *tick <= high).collect();
         Self { low, high, ticks, decimals }
     }
 
@@ -72,6 +76,13 @@ impl Scale {
     }
 }
 
+/// The multiples of `step` from `low` to `high`, at most one a row.
+fn ticks(low: f64, high: f64, step: f64, rows: u16) -> Vec<f64> {
+    let first = (low / step).ceil();
+    let count = ((high / step).floor() - first).clamp(-1.0, f64::from(rows) - 1.0) as i32;
+    (0..=count).map(|index| (first + f64::from(index)) * step).filter(|tick| (low..=high).contains(tick)).collect()
+}
+
 /// The smallest of 1, 2, 5 times a power of ten that is at least `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
@@ -83,12 +94,13 @@ fn round_step(step: f64) -> f64 {
 /// Times with a label and the labels' format: round in the user's zone, at least `apart` columns from one another.
 pub fn time_ticks(window: Window, columns: u16, apart: u16, zone: &TimeZone) -> (Vec<i64>, &'static str) {
     let least_ms = window.span_ms() / i64::from((columns / apart).max(1));
-    let last = TIME_STEPS[TIME_STEPS.len() - 1];
-    let (step_ms, format) = TIME_STEPS.into_iter().find(|&(step_ms, _)| step_ms >= least_ms).unwrap_or(last);
+    let longest = TIME_STEPS[TIME_STEPS.len() - 1];
+    let (step_ms, format) = TIME_STEPS.into_iter().find(|&(step_ms, _)| step_ms >= least_ms).unwrap_or(longest);
     let offset_ms = Timestamp::from_millisecond(window.to_ms)
         .map_or(0, |timestamp| i64::from(zone.to_offset(timestamp).seconds()) * 1_000);
     let first = (window.from_ms + offset_ms).div_euclid(step_ms) + 1;
-    let ticks = (first..).map(|index| index * step_ms - offset_ms).take_while(|&tick| tick <= window.to_ms).collect();
+    let last = (window.to_ms + offset_ms).div_euclid(step_ms);
+    let ticks = (first..=last).map(|index| index * step_ms - offset_ms).collect();
     (ticks, format)
 }
 
@@ -100,6 +112,7 @@ mod tests {
     fn labels_are_round_and_inside() {
         let scale = Scale::fit(20.3, 24.9, 12);
         assert_eq!((scale.ticks.clone(), scale.decimals), (vec![22.0, 24.0], 0));
+        assert_eq!(Scale::fit(10.9, 12.6, 3).ticks, [11.0, 12.0]);
         let flat = Scale::fit(5.0, 5.0, 6);
         assert!(flat.low < 5.0 && flat.high > 5.0 && !flat.ticks.is_empty(), "{flat:?}");
         let fine = Scale::fit(0.001, 0.004, 9);
@@ -113,7 +126,7 @@ mod tests {
             for greatest in numbers.into_iter().filter(|greatest| *greatest >= least) {
                 for rows in [1, 3, 50] {
                     let scale = Scale::fit(least, greatest, rows);
-                    assert!(scale.low < scale.high && scale.ticks.len() <= usize::from(rows) + 1, "{least} {greatest}");
+                    assert!(scale.low < scale.high && scale.ticks.len() <= usize::from(rows), "{least} {greatest}");
                     assert!(scale.ticks.iter().all(|&tick| scale.row(tick, rows) < rows));
                 }
             }
