@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     clock,
+    ingest::admission,
     state::{
         State,
         fold::Applied,
@@ -372,7 +373,8 @@ impl Historian {
         }
         let device = stream.device;
         if is_new {
-            self.state.count_readings(device, self.batch.len() as u64 - dropped, dropped);
+            let stored = self.batch.len() as u64 - dropped;
+            self.state.count_readings(head.stream, admission::span(&self.batch.times_us), stored, dropped);
             self.dirty.devices.insert(device);
         }
     }

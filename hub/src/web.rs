@@ -8,7 +8,7 @@ use std::{
     net::IpAddr,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -50,8 +50,10 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Connections in all.
     pub connections_max: usize,
-    /// Connections from one address.
+    /// Connections from one address; so many may also be opened at once.
     pub connections_per_address_max: usize,
+    /// Connections a second from one address, once those are used up.
+    pub handshakes_per_second_per_address: u32,
     /// A request's headers must be complete by then.
     #[serde(with = "crate::config::duration")]
     pub header_timeout: Duration,
@@ -64,6 +66,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             connections_max: 20_000,
             connections_per_address_max: 5_000,
+            handshakes_per_second_per_address: 200,
             header_timeout: Duration::from_secs(10),
         }
     }
@@ -120,7 +123,18 @@ impl<S: Sync> FromRequestParts<S> for Permit {
     }
 }
 
-type Addresses = Arc<Mutex<HashMap<IpAddr, usize>>>;
+type Addresses = Arc<Mutex<HashMap<IpAddr, Address>>>;
+
+/// What one address has open, and how many more it may open right now.
+#[derive(Debug)]
+struct Address {
+    open: usize,
+    tokens: f64,
+    filled: Instant,
+}
+
+/// Addresses that are remembered before those with nothing open are forgotten.
+const ADDRESSES_MAX: usize = 10_000;
 
 #[derive(Debug)]
 struct AddressPlace {
@@ -129,26 +143,32 @@ struct AddressPlace {
 }
 
 impl AddressPlace {
-    /// A place for one more connection from this address, unless it has as many as it may.
-    fn take(addresses: &Addresses, address: IpAddr, most: usize) -> Option<Self> {
-        let mut counts = addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
-        if *count >= most {
+    /// A place for one more connection from this address, unless it has as many as it may or opens them too fast.
+    fn take(addresses: &Addresses, address: IpAddr, config: &Config, now: Instant) -> Option<Self> {
+        let mut known = addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= ADDRESSES_MAX {
+            known.retain(|_, entry| entry.open > 0);
+        }
+        let burst = config.connections_per_address_max as f64;
+        let entry = known.entry(address).or_insert(Address { open: 0, tokens: burst, filled: now });
+        let gained =
+            now.duration_since(entry.filled).as_secs_f64() * f64::from(config.handshakes_per_second_per_address);
+        entry.tokens = (entry.tokens + gained).min(burst);
+        entry.filled = now;
+        if entry.open >= config.connections_per_address_max || entry.tokens < 1.0 {
             return None;
         }
-        *count += 1;
+        entry.open += 1;
+        entry.tokens -= 1.0;
         Some(Self { address, addresses: Arc::clone(addresses) })
     }
 }
 
 impl Drop for AddressPlace {
     fn drop(&mut self) {
-        let mut counts = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
+        let mut known = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = known.get_mut(&self.address) {
+            entry.open -= 1;
         }
     }
 }
@@ -199,9 +219,9 @@ pub async fn serve(listener: TcpListener, web: Arc<Web>, mut stop: watch::Receiv
             continue;
         };
         let address = peer.ip();
-        let Some(address) = AddressPlace::take(&addresses, address, config.connections_per_address_max) else {
+        let Some(address) = AddressPlace::take(&addresses, address, &config, Instant::now()) else {
             metrics.connections_refused.inc();
-            tracing::warn!(%address, "too many connections from one address");
+            tracing::debug!(%address, "too many connections from one address, or too fast");
             continue;
         };
         metrics.connections_accepted.inc();
@@ -246,4 +266,27 @@ fn serve_connection(
             tracing::debug!(%error, "a connection ended with an error");
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_bounded_number_of_places_and_a_bounded_rate() {
+        let config =
+            Config { connections_per_address_max: 2, handshakes_per_second_per_address: 1, ..Config::default() };
+        let (addresses, start) = (Addresses::default(), Instant::now());
+        let take = |address: [u8; 4], now| AddressPlace::take(&addresses, address.into(), &config, now);
+        let first = take([10, 0, 0, 1], start).expect("room");
+        let _second = take([10, 0, 0, 1], start).expect("room");
+        assert!(take([10, 0, 0, 1], start + Duration::from_secs(9)).is_none(), "two are open");
+        assert!(take([10, 0, 0, 2], start).is_some(), "another address is another matter");
+        drop(first);
+        let third = take([10, 0, 0, 1], start + Duration::from_secs(10)).expect("one was closed");
+        drop(third);
+        assert!(take([10, 0, 0, 1], start + Duration::from_secs(10)).is_some(), "the burst is not used up");
+        assert!(take([10, 0, 0, 1], start + Duration::from_secs(10)).is_none(), "now it is");
+        assert!(take([10, 0, 0, 1], start + Duration::from_secs(11)).is_some(), "one a second");
+    }
 }

@@ -41,6 +41,8 @@ pub struct Admitted {
     pub shift_us: i64,
     /// Flags of every reading in it.
     pub flags: u8,
+    /// Oldest and newest time in it after the shift; none without readings.
+    pub span_us: Option<(i64, i64)>,
 }
 
 impl SessionClock {
@@ -63,9 +65,15 @@ impl SessionClock {
     /// Decides about one message. `hub_clock_trusted` is false while the hub's own clock is behind its last arrival:
     /// then times are flagged, never replaced.
     pub fn admit(&mut self, batch: &Batch, arrival_us: i64, hub_clock_trusted: bool) -> Admitted {
-        let Some((oldest_us, newest_us)) = span(&batch.times_us) else { return Admitted { shift_us: 0, flags: 0 } };
+        let Some((oldest_us, newest_us)) = span(&batch.times_us) else {
+            return Admitted { shift_us: 0, flags: 0, span_us: None };
+        };
+        let admitted = |shift_us: i64, flags| {
+            let span_us = (oldest_us.saturating_add(shift_us), newest_us.saturating_add(shift_us));
+            Admitted { shift_us, flags, span_us: Some(span_us) }
+        };
         let (shift_us, flags) = match *self {
-            Self::Import => return Admitted { shift_us: 0, flags: 0 },
+            Self::Import => return admitted(0, 0),
             Self::Unix => (0, 0),
             Self::Shifted { shift_us, flags } => (shift_us, flags),
             Self::LostBoot { waiting } => {
@@ -77,17 +85,13 @@ impl SessionClock {
                 (shift_us, flags::ESTIMATED)
             }
         };
-        let (oldest_us, newest_us) = (oldest_us.saturating_add(shift_us), newest_us.saturating_add(shift_us));
-        if is_plausible(oldest_us, newest_us, arrival_us) {
-            return Admitted { shift_us, flags };
+        if is_plausible(oldest_us.saturating_add(shift_us), newest_us.saturating_add(shift_us), arrival_us) {
+            return admitted(shift_us, flags);
         }
         if !hub_clock_trusted {
-            return Admitted { shift_us, flags: flags | flags::SKEWED };
+            return admitted(shift_us, flags | flags::SKEWED);
         }
-        Admitted {
-            shift_us: shift_us.saturating_add(arrival_us.saturating_sub(newest_us)),
-            flags: flags | flags::SKEWED,
-        }
+        admitted(arrival_us.saturating_sub(newest_us), flags | flags::SKEWED)
     }
 }
 
@@ -95,8 +99,8 @@ fn is_plausible(oldest_us: i64, newest_us: i64, arrival_us: i64) -> bool {
     oldest_us >= PLAUSIBLE_FROM_US && newest_us <= arrival_us.saturating_add(AHEAD_US_MAX)
 }
 
-/// Oldest and newest time; none without readings.
-fn span(times_us: &[i64]) -> Option<(i64, i64)> {
+/// Oldest and newest time, microseconds; none without readings.
+pub fn span(times_us: &[i64]) -> Option<(i64, i64)> {
     let (&first, rest) = times_us.split_first()?;
     Some(rest.iter().fold((first, first), |(low, high), &time| (low.min(time), high.max(time))))
 }
@@ -165,7 +169,7 @@ mod tests {
     fn an_untrusted_hub_clock_flags_and_never_replaces() {
         let mut clock = SessionClock::Unix;
         let admitted = clock.admit(&batch(&[NOW_US + 2 * AHEAD_US_MAX]), NOW_US, false);
-        assert_eq!(admitted, Admitted { shift_us: 0, flags: flags::SKEWED });
+        assert_eq!((admitted.shift_us, admitted.flags), (0, flags::SKEWED));
     }
 
     #[test]

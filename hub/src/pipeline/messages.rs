@@ -70,9 +70,10 @@ impl Pipeline {
                 None => dropped += u64::from(run.len),
             }
         }
-        let device = stream.device;
+        let (device, stored) = (stream.device, batch.len() as u64 - dropped);
+        self.state.count_readings(number, admitted.span_us, stored, dropped);
         self.metrics.messages_stored.inc();
-        self.metrics.readings_stored.inc_by(batch.len() as u64 - dropped);
+        self.metrics.readings_stored.inc_by(stored);
         if dropped > 0 {
             self.metrics.readings_dropped.inc_by(dropped);
         }

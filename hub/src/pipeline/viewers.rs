@@ -264,20 +264,24 @@ pub fn series_row(state: &State, number: u32) -> SeriesRow {
     }
 }
 
-/// Known gaps that ended inside the window. Where in time the missing messages belong is not known to the hub, only
-/// when it learned that they are lost: the stretch from the window's begin is not claimed, the instant is.
+/// Known gaps that reach into the window: from the last reading before to the first one behind, as far as they are
+/// known, else the instant at which the hub learned of the loss.
 fn gaps_of(state: &State, series: &[u32], from_us: i64) -> Vec<GapRow> {
     let mut gaps = Vec::new();
     for &number in series {
         let device = &state.devices[state.series[number as usize].device as usize];
-        for gap in device.gaps.iter().filter(|gap| gap.arrival_us >= from_us) {
-            let at = wire_ms(gap.arrival_us);
-            gaps.push(GapRow {
-                series: number,
-                from: at,
-                to: at,
-                reason: format!("{} messages lost: {}", gap.to - gap.from + 1, gap.reason),
-            });
+        for gap in &device.gaps {
+            let begin_us = gap.before_us.unwrap_or(gap.arrival_us);
+            let end_us = gap.behind_us.unwrap_or(gap.arrival_us).max(begin_us);
+            if end_us >= from_us {
+                let lost = gap.to - gap.from + 1;
+                gaps.push(GapRow {
+                    series: number,
+                    from: wire_ms(begin_us),
+                    to: wire_ms(end_us),
+                    reason: format!("{lost} messages lost: {}", gap.reason),
+                });
+            }
         }
     }
     gaps

@@ -78,6 +78,12 @@ pub struct GapNote {
     pub reason: String,
     /// When the hub learned of it, microseconds.
     pub arrival_us: i64,
+    /// The newest reading before it, microseconds; none when there was none.
+    pub before_us: Option<i64>,
+    /// The first reading behind it, microseconds; none until it comes.
+    pub behind_us: Option<i64>,
+    /// The stream it belongs to.
+    pub stream: u32,
 }
 
 /// One channel of one device, across all its spools.
@@ -101,6 +107,8 @@ pub struct Stream {
     /// The highest message number known to be on disk: the only one ever acknowledged. Moved by the pipeline at each
     /// commit, not by records.
     pub durable: u64,
+    /// The newest time of a reading on it, microseconds.
+    pub newest_us: Option<i64>,
     /// What decoding needs, in the spool's order.
     pub channels: Vec<Channel>,
     /// The declarations, in the spool's order.
@@ -179,21 +187,36 @@ impl State {
         }
     }
 
-    /// Counts the readings of a data message, once decoded.
-    pub fn count_readings(&mut self, device: u32, stored: u64, dropped: u64) {
-        let delivery = &mut self.devices[device as usize].delivery;
-        delivery.readings_stored += stored;
-        delivery.readings_dropped += dropped;
+    /// Counts the readings of a data message, once decoded; `span_us` is their oldest and newest time.
+    pub fn count_readings(&mut self, stream: u32, span_us: Option<(i64, i64)>, stored: u64, dropped: u64) {
+        let Some(known) = self.streams.get_mut(&stream) else { return };
+        let device = &mut self.devices[known.device as usize];
+        device.delivery.readings_stored += stored;
+        device.delivery.readings_dropped += dropped;
+        let Some((oldest_us, newest_us)) = span_us else { return };
+        known.newest_us = known.newest_us.max(Some(newest_us));
+        if let Some(gap) = device.gaps.back_mut().filter(|gap| gap.stream == stream && gap.behind_us.is_none()) {
+            gap.behind_us = Some(oldest_us);
+        }
     }
 
     /// Moves the marks across a gap and notes it.
     pub fn apply_gap(&mut self, gap: &GapRecord, arrival_us: i64) {
+        let before_us = self.streams.get(&gap.stream).and_then(|stream| stream.newest_us);
         let Some(device) = self.move_mark(gap.stream, gap.to, arrival_us) else { return };
         device.delivery.lost += gap.to - gap.from + 1;
         if device.gaps.len() == GAP_NOTES_KEPT {
             device.gaps.pop_front();
         }
-        device.gaps.push_back(GapNote { from: gap.from, to: gap.to, reason: gap.reason.clone(), arrival_us });
+        device.gaps.push_back(GapNote {
+            from: gap.from,
+            to: gap.to,
+            reason: gap.reason.clone(),
+            arrival_us,
+            before_us,
+            behind_us: None,
+            stream: gap.stream,
+        });
     }
 
     /// Moves the marks for a refused message and counts it.
@@ -251,6 +274,7 @@ impl State {
                 spool: record.spool,
                 mark: 0,
                 durable: 0,
+                newest_us: None,
                 channels: Vec::new(),
                 decls: Vec::new(),
                 series: Vec::new(),

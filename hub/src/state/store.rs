@@ -2,7 +2,7 @@
 //! that the database at sequence S and the journal after S always fit together. Numbers of the wire are at most 2^53,
 //! so SQLite's signed integers hold them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{codec, device::ChannelDecl};
 use rusqlite::{Connection, Transaction, params};
@@ -52,7 +52,7 @@ pub fn create_tables(connection: &Connection) -> Result<(), StoreError> {
         "CREATE TABLE IF NOT EXISTS hub_device (number INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
          CREATE TABLE IF NOT EXISTS hub_series (number INTEGER PRIMARY KEY, device INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
          CREATE TABLE IF NOT EXISTS hub_stream (number INTEGER PRIMARY KEY, device INTEGER NOT NULL, spool INTEGER NOT NULL,
-             mark INTEGER NOT NULL, body BLOB NOT NULL) STRICT;",
+             mark INTEGER NOT NULL, newest_us INTEGER, body BLOB NOT NULL) STRICT;",
     )?;
     Ok(())
 }
@@ -79,12 +79,41 @@ struct GapBody {
     to: u64,
     reason: String,
     arrival_us: i64,
+    before_us: Option<i64>,
+    behind_us: Option<i64>,
+    stream: u32,
 }
 
 #[derive(Serialize, Deserialize)]
 struct StreamBody {
     channels: Vec<ChannelDecl>,
     series: Vec<Option<u32>>,
+}
+
+impl GapBody {
+    fn new(gap: &GapNote) -> Self {
+        Self {
+            from: gap.from,
+            to: gap.to,
+            reason: gap.reason.clone(),
+            arrival_us: gap.arrival_us,
+            before_us: gap.before_us,
+            behind_us: gap.behind_us,
+            stream: gap.stream,
+        }
+    }
+
+    fn into_note(self) -> GapNote {
+        GapNote {
+            from: self.from,
+            to: self.to,
+            reason: self.reason,
+            arrival_us: self.arrival_us,
+            before_us: self.before_us,
+            behind_us: self.behind_us,
+            stream: self.stream,
+        }
+    }
 }
 
 impl DeviceBody {
@@ -102,16 +131,7 @@ impl DeviceBody {
             lost: delivery.lost,
             readings_stored: delivery.readings_stored,
             readings_dropped: delivery.readings_dropped,
-            gaps: device
-                .gaps
-                .iter()
-                .map(|gap| GapBody {
-                    from: gap.from,
-                    to: gap.to,
-                    reason: gap.reason.clone(),
-                    arrival_us: gap.arrival_us,
-                })
-                .collect(),
+            gaps: device.gaps.iter().map(GapBody::new).collect(),
         }
     }
 
@@ -129,11 +149,7 @@ impl DeviceBody {
                 readings_stored: self.readings_stored,
                 readings_dropped: self.readings_dropped,
             },
-            gaps: self
-                .gaps
-                .into_iter()
-                .map(|gap| GapNote { from: gap.from, to: gap.to, reason: gap.reason, arrival_us: gap.arrival_us })
-                .collect::<VecDeque<_>>(),
+            gaps: self.gaps.into_iter().map(GapBody::into_note).collect(),
             ..Device::new(&self.id)
         }
     }
@@ -149,7 +165,8 @@ pub fn save(transaction: &Transaction, state: &State, dirty: &Dirty) -> Result<(
     let mut put_series = transaction.prepare_cached("INSERT OR REPLACE INTO hub_series VALUES (?1, ?2, ?3)")?;
     let mut drop_stream =
         transaction.prepare_cached("DELETE FROM hub_stream WHERE device = ?1 AND number < ?2 AND spool <> 0")?;
-    let mut put_stream = transaction.prepare_cached("INSERT OR REPLACE INTO hub_stream VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut put_stream =
+        transaction.prepare_cached("INSERT OR REPLACE INTO hub_stream VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     for &number in &dirty.catalogue {
         let device = &state.devices[number as usize];
         for &series in &device.series {
@@ -162,13 +179,21 @@ pub fn save(transaction: &Transaction, state: &State, dirty: &Dirty) -> Result<(
         for number in &device.streams {
             let stream = &state.streams[number];
             let body = codec::to_vec(&StreamBody { channels: stream.decls.clone(), series: stream.series.clone() });
-            put_stream.execute(params![number, stream.device, stream.spool as i64, stream.mark as i64, body])?;
+            put_stream.execute(params![
+                number,
+                stream.device,
+                stream.spool as i64,
+                stream.mark as i64,
+                stream.newest_us,
+                body
+            ])?;
         }
     }
-    let mut put_mark = transaction.prepare_cached("UPDATE hub_stream SET mark = ?2 WHERE number = ?1")?;
+    let mut put_mark =
+        transaction.prepare_cached("UPDATE hub_stream SET mark = ?2, newest_us = ?3 WHERE number = ?1")?;
     for number in &dirty.streams {
         if let Some(stream) = state.streams.get(number) {
-            put_mark.execute(params![number, stream.mark as i64])?;
+            put_mark.execute(params![number, stream.mark as i64, stream.newest_us])?;
         }
     }
     Ok(())
@@ -191,11 +216,12 @@ pub fn load(connection: &Connection) -> Result<State, StoreError> {
         state.devices[device as usize].series.push(number);
         state.series.push(Series { device, decl });
     }
-    let mut streams = connection.prepare("SELECT number, device, spool, mark, body FROM hub_stream ORDER BY number")?;
+    let mut streams =
+        connection.prepare("SELECT number, device, spool, mark, newest_us, body FROM hub_stream ORDER BY number")?;
     let mut rows = streams.query([])?;
     while let Some(row) = rows.next()? {
         let (number, device): (u32, u32) = (row.get(0)?, row.get(1)?);
-        let body: StreamBody = codec::from_slice(row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?)?;
+        let body: StreamBody = codec::from_slice(row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?)?;
         state.devices[device as usize].streams.push_back(number);
         state.next_stream = state.next_stream.max(number + 1);
         state.streams.insert(
@@ -205,6 +231,7 @@ pub fn load(connection: &Connection) -> Result<State, StoreError> {
                 spool: row.get::<_, i64>(2)? as u64,
                 mark: row.get::<_, i64>(3)? as u64,
                 durable: row.get::<_, i64>(3)? as u64,
+                newest_us: row.get(4)?,
                 channels: body.channels.iter().map(ChannelDecl::decoding).collect(),
                 decls: body.channels,
                 series: body.series,
@@ -240,7 +267,7 @@ mod tests {
         }
         state.apply_data(&DataHead { stream: 12, seq: 9, shift_us: 0, flags: 0 }, 77);
         state.apply_gap(&GapRecord { stream: 12, from: 10, to: 11, reason: "spool full".into() }, 78);
-        state.count_readings(0, 5, 2);
+        state.count_readings(12, Some((70, 80)), 5, 2);
         let mut connection = Connection::open_in_memory().expect("a database");
         create_tables(&connection).expect("tables");
         let transaction = connection.transaction().expect("a transaction");
