@@ -15,6 +15,11 @@ struct Reason {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Code {
+    code: u32,
+}
+
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $name:ident: $kind:ty = $metric:literal,)+) => {
         /// All of them. Cheap to count with: one atomic addition.
@@ -22,6 +27,7 @@ macro_rules! metrics {
         pub struct Metrics {
             registry: Registry,
             refused: Family<Reason, Counter>,
+            closed: Family<Code, Counter>,
             live: [Counter; 3],
             live_seen: [AtomicU64; 3],
             $($(#[doc = $help])+ pub $name: $kind,)+
@@ -36,11 +42,17 @@ macro_rules! metrics {
                 )+
                 let refused = Family::<Reason, Counter>::default();
                 registry.register("messages_refused", "Messages whose content was refused", refused.clone());
+                let closed = Family::<Code, Counter>::default();
+                registry.register(
+                    "device_connections_closed",
+                    "Devices' connections that the hub closed, by close code",
+                    closed.clone(),
+                );
                 let live = [Counter::default(), Counter::default(), Counter::default()];
                 registry.register("live_frames", "Live frames encoded, once for all who watch", live[0].clone());
                 registry.register("live_points", "Points in live frames", live[1].clone());
                 registry.register("live_points_merged", "Points left out of live frames by conflation", live[2].clone());
-                Self { registry, refused, live, live_seen: Default::default(), $($name,)+ }
+                Self { registry, refused, closed, live, live_seen: Default::default(), $($name,)+ }
             }
         }
     };
@@ -105,6 +117,11 @@ impl Metrics {
     /// Counts a refused message.
     pub fn refused(&self, refusal: Refusal) {
         self.refused.get_or_create(&Reason { reason: refusal.code() }).inc();
+    }
+
+    /// Counts a device's connection that the hub closes with this code.
+    pub fn closed(&self, code: u16) {
+        self.closed.get_or_create(&Code { code: code.into() }).inc();
     }
 
     /// Takes over the fan-out's totals: frames, points, points merged.

@@ -115,6 +115,7 @@ impl Session {
             End::Broken => "connection lost".to_owned(),
         };
         if let End::Close(code, reason) = end {
+            self.web.metrics.closed(code);
             self.close(code, reason).await;
         }
         if self.has_said_hello {
