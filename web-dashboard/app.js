@@ -7,7 +7,7 @@
 import { LiveConnection } from './live.js';
 import { Badge } from './panels/badge.js';
 import { LiveWindow } from './rings.js';
-import { Catalogue } from './store.js';
+import { Catalogue, clean } from './store.js';
 import { Theme } from './theme.js';
 import { formatClock, formatSpan } from './time.js';
 import { counted } from './units.js';
@@ -25,11 +25,11 @@ const PANELS = {
   'first-run': () => import('./panels/first-run.js'),
 };
 
-const FRAME_MIN_MS = 66;
 /** Ages grow and the window moves on without any reading. */
 const TICK_MS = 250;
 const URL_MS = 250;
 const NOTE_MS = 250;
+const CATALOGUE_MS = 50;
 
 /** @type {Key[]} */
 const KEYS = [
@@ -68,11 +68,17 @@ export class App {
     /** @type {Panel | null} */
     this.panel = null;
     this.panelName = '';
-    this.scheduled = false;
-    this.frameAt = 0;
+    /** When the next frame is wanted. */
+    this.frameDue = Infinity;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.frameTimer = undefined;
     this.notedAt = 0;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.urlTimer = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.catalogueTimer = undefined;
+    // The wall has larger letters; the charts' colours and fonts are read once.
+    if (this.screen.wall) document.documentElement.dataset.wall = '';
     this.theme = new Theme(() => this.panel?.restyle());
     const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
     this.live = new LiveConnection(`${scheme}://${location.host}/ws/live`, {
@@ -145,10 +151,15 @@ export class App {
     }
     this.screen = screen;
     clearTimeout(this.urlTimer);
-    const write = () => history[entry ? 'pushState' : 'replaceState'](null, '', `${location.pathname}${urlstate.format(screen)}`);
-    // Browsers refuse hundreds of changes in a row, which a wheel makes.
-    if (entry) write();
-    else this.urlTimer = setTimeout(write, URL_MS);
+    /** @param {Screen} shown */
+    const address = (shown) => `${location.pathname}${urlstate.format(shown)}`;
+    if (entry) {
+      history.replaceState(null, '', address(before));
+      history.pushState(null, '', address(screen));
+    } else {
+      // Browsers refuse hundreds of changes in a row, which a wheel makes.
+      this.urlTimer = setTimeout(() => history.replaceState(null, '', address(screen)), URL_MS);
+    }
     this.chrome();
     if (before.zone !== screen.zone) this.panel?.restyle();
     this.mount();
@@ -227,8 +238,10 @@ export class App {
         break;
       case 'catalogue':
         this.catalogue.apply(message);
-        this.mount();
-        this.panel?.sync();
+        // A large catalogue comes in several messages; the page is laid out once for all of them.
+        clearTimeout(this.catalogueTimer);
+        if (this.panel) this.catalogueTimer = setTimeout(() => this.catalogued(), CATALOGUE_MS);
+        else this.catalogued();
         break;
       case 'devices':
         this.catalogue.applyStates(message);
@@ -240,11 +253,17 @@ export class App {
         this.window.end(message);
         break;
       case 'error':
-        this.complain(`The hub says: ${message.message}`);
+        this.complain(`The hub says: ${clean(message.message)}`);
         break;
       default:
         return;
     }
+    this.invalidate();
+  }
+
+  catalogued() {
+    this.mount();
+    this.panel?.sync();
     this.invalidate();
   }
 
@@ -265,22 +284,29 @@ export class App {
     this.invalidate();
   }
 
-  /** Asks for a frame; frames are never closer than `FRAME_MIN_MS`, and a hidden page draws none. */
-  invalidate() {
-    if (this.scheduled || document.hidden) return;
-    this.scheduled = true;
-    const wait = this.frameAt + FRAME_MIN_MS - performance.now();
-    const draw = () => requestAnimationFrame(() => this.frame());
-    if (wait > 0) setTimeout(draw, wait);
-    else draw();
+  /** Asks for a frame, now or after a while; the earliest wish holds. A hidden page draws none. @param {number} [delayMs] */
+  invalidate(delayMs = 0) {
+    if (document.hidden) return;
+    const at = performance.now() + delayMs;
+    if (this.frameDue <= at) return;
+    this.frameDue = at;
+    clearTimeout(this.frameTimer);
+    if (delayMs > 0) this.frameTimer = setTimeout(() => this.nextFrame(), delayMs);
+    else this.nextFrame();
+  }
+
+  nextFrame() {
+    requestAnimationFrame(() => {
+      this.frameDue = Infinity;
+      this.frame();
+    });
   }
 
   frame() {
-    this.scheduled = false;
-    this.frameAt = performance.now();
     this.panel?.frame();
-    this.badge.draw(this.frameAt);
-    if (this.screen.frozen && this.frameAt - this.notedAt > NOTE_MS) this.note();
+    const now = performance.now();
+    this.badge.draw(now);
+    if (this.screen.frozen && now - this.notedAt > NOTE_MS) this.note();
   }
 
   /** "Frozen · 42 s behind · 418 readings waiting". */

@@ -43,11 +43,13 @@ const REASONS = /** @type {Record<string, string>} */ ({
   unexplained: 'lost, reason unknown',
 });
 
-/** Sets an element's text where it differs, keeping its text node: ten times a second must leave nothing to collect. @param {Element} element @param {string} text */
+/** Sets an element's text where it differs, keeping its text node: ten times a second must leave nothing to collect. @param {Element} element @param {string} text @returns {boolean} whether it differed */
 export function setText(element, text) {
   const node = element.firstChild;
-  if (!node) element.textContent = text;
-  else if (node.nodeValue !== text) node.nodeValue = text;
+  if ((node?.nodeValue ?? '') === text) return false;
+  if (node) node.nodeValue = text;
+  else element.textContent = text;
+  return true;
 }
 
 /** @template {Element} T @param {ParentNode} root @param {string} selector @returns {T} */
@@ -193,15 +195,18 @@ export class Card {
     this.chart = null;
   }
 
-  /** @param {Scene} scene */
+  /** Draws what is due. @param {Scene} scene @returns {number} milliseconds until more is; Infinity: only when something changes */
   draw(scene) {
     const { chart } = this;
-    if (!chart) return;
+    if (!chart) return Infinity;
     const loading = this.past ? this.past.state === 'loading' : !this.spec.series.some((series) => scene.ring(series.id));
     this.element.classList.toggle('loading', loading);
     if (scene.hover !== null) this.legend(scene);
-    if (this.due(scene, chart)) this.drawChart(scene, chart, loading);
-    if (this.valueDue && scene.clock - this.valueAt >= VALUE_MS) this.bigValue(scene);
+    const wait = this.waitToDraw(scene, chart);
+    if (wait === 0) this.drawChart(scene, chart, loading);
+    const valueWait = this.valueDue ? this.valueAt + VALUE_MS - scene.clock : Infinity;
+    if (valueWait <= 0) this.bigValue(scene);
+    return wait > 0 && valueWait > 0 ? Math.min(wait, valueWait) : Infinity;
   }
 
   /** @param {Scene} scene @param {Chart} chart @param {boolean} loading */
@@ -229,20 +234,24 @@ export class Card {
     if (scene.clock - this.summaryAt >= SUMMARY_MS) this.summarise(scene);
   }
 
-  /** Whether something to be seen changed, and enough time has passed since the last drawing. @param {Scene} scene @param {Chart} chart */
-  due(scene, chart) {
+  /**
+   * How long a drawing has to wait: 0 now, Infinity when nothing to be seen changed.
+   * @param {Scene} scene @param {Chart} chart
+   */
+  waitToDraw(scene, chart) {
     const { span, clock } = scene;
-    const pixelMs = (span.to - span.from) / Math.max(chart.width, 1);
-    if (chart.held && this.drawnVersion !== -1) return false;
+    if (chart.held && this.drawnVersion !== -1) return Infinity;
     let version = this.past ? 1e9 : 0;
     for (const series of this.spec.series) version += scene.ring(series.id)?.version ?? 0;
     const moved = span.from !== this.drawnSpan.from || span.to !== this.drawnSpan.to;
-    if (version === this.drawnVersion && !moved) return false;
-    const pause = version === this.drawnVersion && !scene.frozen ? SCROLL_MS : DRAW_MIN_MS;
-    if (clock - this.drawnAt < Math.min(Math.max(pixelMs / 15, pause), DRAW_MAX_MS)) return false;
+    if (version === this.drawnVersion && !moved) return Infinity;
+    const pixelMs = (span.to - span.from) / Math.max(chart.width, 1);
+    const least = version === this.drawnVersion && !scene.frozen ? SCROLL_MS : DRAW_MIN_MS;
+    const wait = this.drawnAt + Math.min(Math.max(pixelMs / 15, least), DRAW_MAX_MS) - clock;
+    if (wait > 0) return wait;
     this.drawnVersion = version;
     this.drawnSpan = span;
-    return true;
+    return 0;
   }
 
   /** @returns {import('../scales.js').Range} */
@@ -256,14 +265,14 @@ export class Card {
 
   /** The newest value of the picked line in what is shown, with its name and, when it is old, its age. @param {Scene} scene */
   bigValue(scene) {
-    this.valueAt = scene.clock;
     this.valueDue = false;
     const series = this.spec.series[this.picked];
     const ring = this.rings[this.picked];
     const slot = ring ? ring.slotBefore(scene.span.to) : -1;
     const fromNewest = ring && !scene.frozen && ring.newestTime > -Infinity;
     const value = fromNewest ? ring.newestValue : slot >= 0 && ring ? ring.last[slot] : NaN;
-    setText(this.valueElement, formatValue(value, series));
+    // Only a change starts the pause before the next one: a reading after a quiet while is shown at once.
+    if (setText(this.valueElement, formatValue(value, series))) this.valueAt = scene.clock;
     const { state, lastSeen } = series.device;
     const away = state !== 'fresh' && !scene.frozen;
     this.element.classList.toggle('away', away);

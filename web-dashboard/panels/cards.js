@@ -9,12 +9,14 @@ import { arrange } from '../store.js';
 import { Card } from './card.js';
 import { Sidebar } from './sidebar.js';
 
-/** More cards than this are put under headings. */
+/** More cards than this are put under headings, where a heading gathers at least two. */
 const GROUP_FROM = 24;
 /** So few cards share the room there is. */
 const FEW = 2;
 /** Up to so many series everything is subscribed to at once; beyond, each card in view has its own subscription. */
 const SUBSCRIBE_ALL_MAX = 512;
+/** A catalogue message of 64 KiB, one of several, has more series than this. */
+const SUBSCRIBE_AT_ONCE_MAX = 200;
 /** The hub takes 64 from one viewer. */
 const SUBSCRIPTIONS_MAX = 60;
 /** The hub sends up to three points for each bucket of its own; asking for two a pixel keeps its buckets near ours. */
@@ -97,12 +99,14 @@ export class LivePage {
     for (const [key, card] of this.cards) if (!wanted.has(key)) this.remove(key, card);
     /** @type {Element[]} */
     const children = [];
+    const sections = new Set(specs.map((spec) => spec.section)).size;
+    const grouped = specs.length > GROUP_FROM && sections <= specs.length / 2;
     let section = '';
     for (const spec of specs) {
-      if (specs.length > GROUP_FROM && spec.section !== section) children.push(heading(section = spec.section));
+      if (grouped && spec.section !== section) children.push(heading(section = spec.section));
       children.push(this.cardFor(spec).element);
     }
-    if (specs.length === 0 && catalogue.known) children.push(nothingFits());
+    if (specs.length === 0 && catalogue.known) children.push(remark(catalogue.series.size === 0 ? 'No device has sent a reading yet.' : 'No series fits this filter.'));
     this.grid.replaceChildren(...children);
     this.grid.classList.toggle('few', specs.length <= FEW);
     // On the wall everything fits on one screen, as far as it can.
@@ -166,10 +170,11 @@ export class LivePage {
     this.settle();
   }
 
-  /** Subscribes once things have come to rest; at once when nothing is subscribed yet. */
+  /** Subscribes once things have come to rest; a first time at once, unless more of a large catalogue may be on its way. */
   settle() {
     clearTimeout(this.settling);
-    if (this.app.subscriptions.size === 0 && this.app.catalogue.known) this.subscribe();
+    const { catalogue, subscriptions } = this.app;
+    if (subscriptions.size === 0 && catalogue.known && catalogue.series.size <= SUBSCRIBE_AT_ONCE_MAX) this.subscribe();
     else this.settling = setTimeout(() => this.subscribe(), SETTLE_MS);
   }
 
@@ -216,7 +221,9 @@ export class LivePage {
       /** @param {number} series */
       reported: (series) => shown.gaps(series),
     };
-    for (const card of this.inView) card.draw(scene);
+    let next = Infinity;
+    for (const card of this.inView) next = Math.min(next, card.draw(scene));
+    if (next < Infinity) app.invalidate(next);
     this.sidebar.frame();
   }
 
@@ -297,10 +304,11 @@ function heading(text) {
   return element;
 }
 
-function nothingFits() {
+/** @param {string} text */
+function remark(text) {
   const element = document.createElement('p');
   element.className = 'empty';
-  element.textContent = 'No series fits this filter.';
+  element.textContent = text;
   return element;
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { problem } from '../history.js';
+import { clean } from '../store.js';
 import { formatAge, formatMoment } from '../time.js';
 import { counted, formatCount, formatValue } from '../units.js';
 import { find, setText, stamp } from './card.js';
@@ -108,7 +109,7 @@ class DeviceCard {
     const { app } = this.page;
     const gaps = delivery.gaps.slice(-GAPS_SHOWN).reverse().map((gap) => {
       const item = document.createElement('li');
-      item.textContent = `Messages ${formatCount(gap.from)} to ${formatCount(gap.to)}: ${gap.reason}, noted ${formatMoment(gap.at, app.screen.zone, app.now())}`;
+      item.textContent = `Messages ${formatCount(gap.from)} to ${formatCount(gap.to)}: ${clean(gap.reason)}, noted ${formatMoment(gap.at, app.screen.zone, app.now())}`;
       return item;
     });
     const list = find(this.element, '.gaps');

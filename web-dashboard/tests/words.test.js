@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { deliverySentence } from '../panels/devices.js';
 import { formatAge, formatClock, formatMoment, formatSpan, formatTick } from '../time.js';
 import { counted, formatCount, formatRate, formatStep, formatValue } from '../units.js';
 
@@ -63,4 +64,11 @@ test('counts and rates', () => {
   assert.deepEqual([counted(1, 'reading'), counted(418, 'reading'), counted(12398, 'reading')], ['1 reading', '418 readings', '12\u202f398 readings']);
   assert.equal(formatCount(9999), '9999');
   assert.deepEqual([12, 3400, 2_500_000].map(formatRate), ['12 B/s', '3.4 kB/s', '2.5 MB/s']);
+});
+
+test('what became of a device\'s messages is a sentence', () => {
+  const delivery = { received: 12402, stored: 12398, duplicate: 3, refused: { bad_value: 1, bad_time: 0 }, gaps: [], readings_stored: 1, readings_dropped: 0 };
+  assert.equal(deliverySentence(delivery), 'Received 12\u202f402 messages: 12\u202f398 stored, 3 duplicate, 1 refused (bad_value 1). 1 reading stored. No gaps.');
+  const lossy = { ...delivery, refused: {}, readings_dropped: { series_cap: 2 }, gaps: [{ from: 1, to: 2, reason: 'lost', at: 0 }] };
+  assert.equal(deliverySentence(lossy), 'Received 12\u202f402 messages: 12\u202f398 stored, 3 duplicate, 0 refused. 1 reading stored, 2 dropped.');
 });

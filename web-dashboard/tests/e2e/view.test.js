@@ -1,0 +1,145 @@
+/** What a person does with the live page: zoom, move, filter, group, and what the address keeps of it. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Hub, missing, openPage, until } from './support.js';
+
+/** A hub with ten minutes of two devices' history at 1 Hz, and a page on it. @param {import('node:test').TestContext} t @param {string} [query] @param {object} [options] */
+async function start(t, query = '', options = {}) {
+  const hub = await Hub.start();
+  const now = Date.now();
+  for (const [index, device] of ['boiler-1', 'hall'].entries()) {
+    const readings = Array.from({ length: 600 }, (_, i) => ({ t: now - 600_000 + i * 1000, temp: 20 + index + Math.sin(i / 30), pressure: 8 + index }));
+    await hub.post({ device, readings });
+  }
+  const opened = await openPage(`${hub.url}/${query}`, options);
+  t.after(async () => {
+    await opened.browser.close();
+    await hub.stop();
+  });
+  const { page } = opened;
+  await until('the charts stand', () => page.evaluate(() => document.querySelectorAll('.card:not(.loading) canvas').length > 0));
+  const frozen = () => {
+    const params = new URL(page.url()).searchParams;
+    return params.has('from') ? Number(params.get('to')) - Number(params.get('from')) : 0;
+  };
+  const plot = () => page.evaluate(() => {
+    const { x, y, width, height } = /** @type {Element} */ (document.querySelector('.card .u-over')).getBoundingClientRect();
+    return { x, y, width, height };
+  });
+  return { hub, ...opened, frozen, plot };
+}
+
+const NEEDS = { skip: missing(), timeout: 60_000 };
+
+test('dragging across a chart zooms every chart, with what the hub has for that range; L returns', NEEDS, async (t) => {
+  const { page, complaints, frozen, plot } = await start(t);
+  /** @type {string[]} */
+  const asked = [];
+  page.on('request', (request) => { if (request.url().includes('/api/v1/query')) asked.push(request.url()); });
+  const { x, y, width, height } = await plot();
+  await page.mouse.move(x + width * 0.25, y + height / 2);
+  await page.mouse.down();
+  await page.mouse.move(x + width * 0.5, y + height / 2, { steps: 4 });
+  await page.mouse.up();
+  const span = await until('the view is zoomed', frozen);
+  assert.ok(Math.abs(span - 75_000) < 3000, `a quarter of five minutes: ${span} ms`);
+  await until('every card asked for its range', () => asked.length === 2);
+  await until('the answers are drawn', () => page.evaluate(() => document.querySelectorAll('.card.loading').length === 0));
+  const { from, to, points } = Object.fromEntries(new URL(asked[0]).searchParams);
+  assert.equal(Number(to) - Number(from), span);
+  assert.ok(Math.abs(Number(points) - width) < 60, `as many points as pixels: ${points} for ${width}`);
+  await page.keyboard.press('l');
+  await until('the view follows', () => frozen() === 0);
+  assert.deepEqual(complaints, []);
+});
+
+test('keys and the wheel zoom and move; the wheel over a plot scrolls the page', NEEDS, async (t) => {
+  const { page, complaints, frozen, plot } = await start(t);
+  await page.keyboard.press('+');
+  assert.equal(await until('zoomed in', frozen), 150_000);
+  await page.keyboard.press('-');
+  await until('zoomed out', () => frozen() === 300_000);
+  const before = Number(new URL(page.url()).searchParams.get('to'));
+  await page.keyboard.press('ArrowLeft');
+  await until('moved', () => Number(new URL(page.url()).searchParams.get('to')) === before - 75_000);
+  await page.keyboard.press('Space');
+  await until('following', () => frozen() === 0);
+  const { x, y, width, height } = await plot();
+  await page.mouse.move(x + width / 2, y + height / 2);
+  await page.mouse.wheel(0, -400);
+  await page.mouse.move(x + width / 2, y + height + 12);
+  await page.mouse.wheel(0, -400);
+  const span = await until('the axis zooms', frozen);
+  assert.ok(span < 300_000 * 0.6, `${span} ms: once, not twice`);
+  assert.ok(span > 300_000 * 0.4, `${span} ms: the wheel over the plot did not zoom`);
+  assert.deepEqual(complaints, []);
+});
+
+test('two fingers zoom and one moves', NEEDS, async (t) => {
+  const { page, frozen, plot } = await start(t, '', { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  const { x, y, width, height } = await plot();
+  const cdp = await page.context().newCDPSession(page);
+  /** @param {'touchStart' | 'touchMove' | 'touchEnd'} type @param {number[]} shares */
+  const touch = (type, shares) => cdp.send('Input.dispatchTouchEvent', { type, touchPoints: shares.map((share, id) => ({ x: x + width * share, y: y + height / 2, id })) });
+  await touch('touchStart', [0.4, 0.6]);
+  for (const spread of [0.12, 0.15, 0.2, 0.25, 0.3]) await touch('touchMove', [0.5 - spread, 0.5 + spread]);
+  await touch('touchEnd', []);
+  const span = await until('zoomed in', frozen);
+  assert.ok(span < 200_000, `${span} ms`);
+  const to = () => Number(new URL(page.url()).searchParams.get('to'));
+  const before = to();
+  await touch('touchStart', [0.3]);
+  for (const share of [0.35, 0.45, 0.6]) await touch('touchMove', [share]);
+  await touch('touchEnd', []);
+  await until('moved to earlier', () => to() < before && frozen() === span);
+});
+
+test('a link shows what its sender saw', NEEDS, async (t) => {
+  const now = Date.now();
+  const { page, complaints } = await start(t, `?from=${now - 500_000}&to=${now - 400_000}&device=hall&q=temp&tz=utc`);
+  const shown = await page.evaluate(() => ({
+    cards: [...document.querySelectorAll('.card')].map((card) => [card.querySelector('.card-title')?.textContent, card.querySelector('.legend')?.textContent?.trim()]),
+    pressed: [...document.querySelectorAll('.device-list [aria-pressed=true] .name, .settings [aria-pressed=true]')].map((element) => element.textContent),
+    search: /** @type {HTMLInputElement | null} */ (document.querySelector('input[type=search]'))?.value,
+    value: document.querySelector('.card .value')?.textContent,
+  }));
+  assert.equal(shown.cards.length, 1);
+  assert.equal(shown.cards[0][0], 'temp');
+  assert.match(shown.cards[0][1] ?? '', /^hall/);
+  assert.deepEqual(shown.pressed, ['hall', 'Quantity', 'UTC', 'Auto']);
+  assert.equal(shown.search, 'temp');
+  assert.match(await until('its last value', () => page.evaluate(() => document.querySelector('.card .value')?.textContent)), /^2[0-2]\.\d$/);
+  assert.deepEqual(complaints, []);
+});
+
+test('filter, search, group: the cards follow and the address keeps it', NEEDS, async (t) => {
+  const { page, complaints } = await start(t);
+  const cards = () => page.evaluate(() => [...document.querySelectorAll('.card h3')].map((title) => title.textContent?.trim().replace(/\s+/g, ' ')).sort().join('; '));
+  assert.equal(await cards(), 'pressure; temp');
+  await page.click('[data-group=device]');
+  await until('cards by device', async () => (await cards()) === 'boiler-1 pressure; boiler-1 temp; hall pressure; hall temp');
+  await page.click('.device-list li:nth-child(2) button');
+  await until('one device', async () => (await cards()) === 'hall pressure; hall temp');
+  await page.keyboard.press('/');
+  await page.keyboard.type('temp');
+  await until('one channel', async () => (await cards()) === 'hall temp');
+  await until('the address', () => new URL(page.url()).search === '?group=device&device=hall&q=temp');
+  await page.click('.show-all');
+  await until('all again', async () => (await cards()).startsWith('boiler-1'));
+  await page.click('nav [data-page=devices]');
+  await until('the devices page', () => page.evaluate(() => document.querySelectorAll('.device-card').length === 2));
+  await page.goBack();
+  await until('back on the live page', async () => (await cards()).startsWith('boiler-1'));
+  assert.deepEqual(complaints, []);
+});
+
+test('the arrow keys move the crosshair of a focused chart and speak', NEEDS, async (t) => {
+  const { page, complaints } = await start(t);
+  await page.focus('.card .plot');
+  for (let i = 0; i < 40; i++) await page.keyboard.press('ArrowLeft');
+  const spoken = await until('it speaks', () => page.evaluate(() => document.getElementById('voice')?.textContent));
+  assert.match(spoken, /^\d\d:\d\d:\d\d.*: boiler-1 [\d.]+ , hall [\d.]+/);
+  assert.doesNotMatch(page.url(), /from=/, 'the page did not move');
+  assert.deepEqual(complaints, []);
+});
