@@ -1,20 +1,34 @@
 //! `hub demo`: a small simulated fleet that connects over real WebSockets, and words for a newcomer.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
-use tokio::task::JoinHandle;
+use device_sim::fleet::{Fleet, FleetConfig, FleetError, SourceConfig};
 
-use crate::{Config, StopHandle};
+use crate::Config;
 
-/// Devices of the demo.
-const DEVICES: u32 = 6;
+/// Devices of the demo: one of each kind that the simulator knows.
+const DEVICES: u32 = 7;
+/// How often their slow channels are measured, Hz.
+const RATE_HZ: f64 = 2.0;
+/// How long the fleet may take to get its last messages acknowledged before the hub stops.
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
 
-/// Starts the fleet against this hub's own port.
-pub fn start(address: SocketAddr, _stop: StopHandle) -> JoinHandle<()> {
-    let url = format!("ws://{address}");
-    tokio::spawn(async move {
-        tracing::info!(url, DEVICES, "the fleet");
-    })
+/// The running fleet.
+pub struct Demo(Fleet);
+
+impl Demo {
+    /// Starts the fleet against this hub's own port; the devices keep trying until it listens.
+    pub fn start(address: SocketAddr) -> Result<Self, FleetError> {
+        let hub = format!("ws://{address}").parse().expect("an address makes a URL");
+        let source = SourceConfig::Waveform { profile: None, rate_hz: RATE_HZ, vibration: true };
+        let config = FleetConfig { source, ..FleetConfig::demo(hub, DEVICES) };
+        Fleet::start(&config).map(Self)
+    }
+
+    /// Lets the devices say goodbye.
+    pub async fn stop(self) {
+        self.0.finish(FAREWELL_MAX).await;
+    }
 }
 
 /// Says where the page is and what to do next; on standard output, for people.
@@ -28,9 +42,7 @@ pub fn say_what_next(address: SocketAddr, is_demo: bool, config: &Config) {
     println!("                     -d '{{\"device\": \"shed\", \"readings\": {{\"temp\": 21.5}}}}'");
     println!();
     if is_demo {
-        println!(
-            "{DEVICES} simulated devices are connecting. Stop with Ctrl-C and start again: nothing acknowledged is lost."
-        );
+        println!("{DEVICES} simulated devices are connecting. Stop with Ctrl-C and start again: nothing is lost.");
     } else {
         println!("Stop with Ctrl-C. To see it with simulated devices: hub demo");
     }

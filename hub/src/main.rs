@@ -7,7 +7,7 @@ use clap::Parser;
 use hub::{
     Hub, StopHandle,
     cli::{Cli, Command},
-    demo,
+    demo::{self, Demo},
     pipeline::Ended,
 };
 use protocol::close;
@@ -62,6 +62,11 @@ async fn serve(cli: &Cli, config: hub::Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot wait for signals")?;
+    let demo = match cli.command {
+        Some(Command::Demo) => Some(Demo::start(address).context("cannot start the simulated devices")?),
+        _ => None,
+    };
+    demo::say_what_next(address, demo.is_some(), &config);
     let stopping = stop.clone();
     tokio::spawn(async move {
         let code = tokio::select! {
@@ -70,15 +75,12 @@ async fn serve(cli: &Cli, config: hub::Config) -> anyhow::Result<()> {
             _ = interrupt.recv() => close::STOPPING,
         };
         tracing::info!("stopping: everything acknowledged is kept");
+        if let Some(demo) = demo {
+            demo.stop().await;
+        }
         stopping.stop(code);
     });
-    let fleet = matches!(cli.command, Some(Command::Demo)).then(|| demo::start(address, stop.clone()));
-    demo::say_what_next(address, fleet.is_some(), &config);
     let ended = hub.serve(listener, stop).await;
-    if let Some(fleet) = fleet {
-        // The fleet ends when the hub does; what it still holds is simulated.
-        fleet.abort();
-    }
     match ended {
         Ended::Stopped => Ok(()),
         failed @ Ended::JournalFailed(_) => Err(failed.into()),
