@@ -49,12 +49,16 @@ pub async fn run(
     hub: &str,
     output: &mut impl Write,
 ) -> Result<(), OnceError> {
-    let mut collected = Collected::default();
+    let mut collected = Collected { waits_for: "it does not answer".to_owned(), ..Collected::default() };
     match timeout(ANSWER_MAX, collected.collect(handle, events)).await {
         Ok(collected) => collected?,
         Err(_) => return Err(OnceError::Late { hub: hub.to_owned(), reason: collected.waits_for }),
     }
-    print(collected.catalogue.devices(), output).map_err(OnceError::Print)
+    match print(collected.catalogue.devices(), output) {
+        // Whoever reads has seen enough (`| head`).
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(OnceError::Print),
+    }
 }
 
 /// What has been heard so far.

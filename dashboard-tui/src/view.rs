@@ -96,7 +96,8 @@ fn titled(buf: &mut Buffer, area: Rect, title: Line<'_>, remark: Line<'_>, look:
 }
 
 fn owned(line: Line<'_>) -> Line<'static> {
-    line.spans.into_iter().map(|span| Span::styled(span.content.into_owned(), span.style)).collect()
+    let style = line.style;
+    line.spans.into_iter().map(|span| Span::styled(span.content.into_owned(), style.patch(span.style))).collect()
 }
 
 /// The title of a pane: in the focus' style when keys go there.

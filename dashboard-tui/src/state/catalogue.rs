@@ -131,7 +131,6 @@ impl Device {
 
     /// Keeps what was measured where the series stayed the same.
     fn inherit(&mut self, old: Self) {
-        self.rate = old.rate;
         for known in old.channels {
             let same = |new: &&mut ChannelState| new.channel.series == known.channel.series;
             if let Some(new) = self.channels.iter_mut().find(same) {
@@ -179,6 +178,10 @@ impl Catalogue {
         let mut fresh: Vec<Device> = rows.iter().map(|row| Device::new(row, now_ms)).collect();
         for device in &mut fresh {
             if let Some(old) = known.remove(&device.id) {
+                // A full catalogue begins a connection: the time without one is not the device's silence.
+                if !full {
+                    device.rate = old.rate.clone();
+                }
                 device.inherit(old);
             }
         }

@@ -4,6 +4,8 @@
 const SECONDS: usize = 60;
 /// Seconds looked at first, so that a change shows soon.
 const SECONDS_SHORT: usize = 10;
+/// Readings that must be expected in the short time before it is looked at.
+const READINGS_ENOUGH: usize = 5;
 
 /// Counts of the last minute, a slot a second.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,10 +59,10 @@ impl RateMeter {
         }
         let sum = |seconds| self.sum(&self.counts, second, seconds);
         let short = known_s.min(SECONDS_SHORT);
-        let (count, seconds) = match sum(short) {
-            few if (few as usize) < SECONDS_SHORT => (sum(known_s), known_s),
-            many => (many, short),
-        };
+        // Over the short time only where it would hold enough readings to be a measure.
+        let enough = sum(known_s) as usize * short >= READINGS_ENOUGH * known_s;
+        let seconds = if enough { short } else { known_s };
+        let count = sum(seconds);
         let estimated = self.sum(&self.merged, second, seconds) > 0;
         Some(Rate { per_second: f64::from(count) / seconds as f64, estimated })
     }
@@ -89,6 +91,7 @@ mod tests {
         }
         assert_eq!(meter.rate(20_000), Some(Rate { per_second: 40.0, estimated: false }));
         assert_eq!(meter.rate(25_000).map(|rate| rate.per_second), Some(20.0));
+        assert_eq!(meter.rate(31_000).map(|rate| rate.per_second), Some(0.0), "silence shows within seconds");
         assert_eq!(meter.rate(120_000).map(|rate| rate.per_second), Some(0.0));
     }
 

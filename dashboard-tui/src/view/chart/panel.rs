@@ -73,13 +73,13 @@ impl<'a> Plot<'a> {
     /// at index `colour`.
     pub(super) fn draw(&self, buf: &mut Buffer, gutter: u16, colour: usize, marks: Marks, look: Look<'_>) {
         let legend = Rect { x: self.area.x + gutter, width: self.area.width - gutter, height: 1, ..self.area };
-        self.legend(colour, marks, look).render(legend.intersection(self.area), buf);
+        let legend_line = self.legend(colour, marks, usize::from(legend.width), look);
+        legend_line.render(legend.intersection(self.area), buf);
         let plot = Rect { y: legend.y + 1, height: self.area.height.saturating_sub(1), ..legend };
         if plot.is_empty() {
             return;
         }
         let span_ms = self.window.span_ms() as f64;
-        // A legend of one colourless line says enough; the canvas wants a colour, and Reset is the terminal's own.
         Canvas::default()
             .marker(Marker::Braille)
             .background_color(look.theme.base.bg.unwrap_or(Color::Reset))
@@ -96,14 +96,21 @@ impl<'a> Plot<'a> {
         self.ticks(buf, plot, gutter, look);
     }
 
-    fn legend(&self, colour: usize, marks: Marks, look: Look<'_>) -> Line<'static> {
+    /// Name and latest value of each line, whole ones only; then how many had no room.
+    fn legend(&self, colour: usize, marks: Marks, width: usize, look: Look<'_>) -> Line<'static> {
         let mut legend = Line::default();
         for (index, line) in self.lines.iter().enumerate() {
-            let sign = Style::new().fg(look.theme.line(colour + index));
-            legend.push_span(Span::styled("━ ", sign));
-            legend.push_span(Span::styled(format!("{} ", line.channel.name), look.theme.dim));
             let latest = line.trace.last_at(self.window.to_ms);
             let value = latest.map_or_else(|| "—".to_owned(), |p| wording::value_with_unit(&line.channel, p.value));
+            let name = format!("{} ", line.channel.name);
+            let rest = self.lines.len() - index;
+            let reserve = if rest > 1 { "+9".len() + 3 } else { 0 };
+            if index > 0 && legend.width() + 2 + name.width() + value.width() + reserve > width {
+                legend.push_span(Span::styled(format!("+{rest}"), look.theme.dim));
+                break;
+            }
+            legend.push_span(Span::styled("━ ", Style::new().fg(look.theme.line(colour + index))));
+            legend.push_span(Span::styled(name, look.theme.dim));
             legend.push_span(Span::styled(format!("{value}   "), look.theme.strong));
         }
         if let (true, [line]) = (marks.alone, self.lines.as_slice())
