@@ -46,10 +46,11 @@ function connect(wait) {
       for (const [seq, message] of waiting) if (sent < seq && seq <= allowed) hub.send(message), (sent = seq);
     };
     send();
-    if (acked === count) hub.send(encode({ type: "bye" }), () => process.exit(0));
+    if (acked === count) hub.send(encode({ type: "bye" }));
   });
   hub.on("error", (error) => console.error("not connected:", error.message));
   hub.on("close", (code) => {
+    if (code === 1000) process.exit(0); // the hub's answer to bye
     send = () => {};
     setTimeout(connect, code === 4001 ? 60_000 : Math.random() * wait, Math.min(2 * wait, 30_000));
   });

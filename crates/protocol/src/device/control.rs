@@ -119,7 +119,9 @@ impl<'de> Visitor<'de> for AnswerVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Answer, E> {
-        Ok(Answer(Some(value.to_string())))
+        // Debug takes an exponent where Display would write out up to 300 digits.
+        let text = format!("{value:?}");
+        Ok(Answer(Some(text.strip_suffix(".0").unwrap_or(&text).to_owned())))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Answer, E> {

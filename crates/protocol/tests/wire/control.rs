@@ -193,7 +193,9 @@ fn gaps_results_and_the_rest() {
     for (value, text) in [
         (json!(true), Some("true")),
         (json!(-3), Some("-3")),
+        (json!(21.0), Some("21")),
         (json!(21.5), Some("21.5")),
+        (json!(1e300), Some("1e300")),
         (json!("set\u{1b}"), Some("set")),
         (Value::Null, None),
     ] {

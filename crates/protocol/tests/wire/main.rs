@@ -3,6 +3,7 @@
 
 mod columns;
 mod control;
+mod corpus;
 mod document;
 mod frames;
 mod golden;
