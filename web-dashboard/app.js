@@ -16,7 +16,7 @@ import * as urlstate from './urlstate.js';
 /** @typedef {import('./urlstate.js').Screen} Screen */
 /** @typedef {import('./types.js').Subscription} Subscription */
 /** @typedef {{sync(): void, frame(): void, restyle(): void, destroy(): void}} Panel */
-/** @typedef {{keys: string[], shown: string, does: string, run: (app: App) => void}} Key */
+/** @typedef {{keys: string[], shown: string, does: string, anywhere?: boolean, run: (app: App) => void}} Key `anywhere`: not only on the live page */
 
 /** The pages. A new one is a module in panels/ that exports `mount(root, app)`, a line here, and a link in index.html. */
 const PANELS = {
@@ -44,7 +44,7 @@ const KEYS = [
     run: (/** @type {App} */ app) => app.choose(/** @type {Screen['range']} */ (range)),
   })),
   { keys: ['/'], shown: '/', does: 'Search devices and channels', run: () => /** @type {HTMLElement | null} */ (document.querySelector('input[type=search]'))?.focus() },
-  { keys: ['?'], shown: '?', does: 'These keys', run: (app) => app.help() },
+  { keys: ['?'], shown: '?', does: 'These keys', anywhere: true, run: (app) => app.help() },
 ];
 
 export class App {
@@ -392,7 +392,7 @@ export class App {
     if (target.matches('input, textarea, select') || document.querySelector('dialog[open]')) return;
     if (event.key === ' ' && target.closest('button, a, summary')) return;
     const key = KEYS.find((candidate) => candidate.keys.includes(event.key.length === 1 ? event.key.toLowerCase() : event.key));
-    if (!key) return;
+    if (!key || (this.panelName !== 'live' && !key.anywhere)) return;
     event.preventDefault();
     key.run(this);
   }

@@ -146,17 +146,27 @@ export class LiveConnection {
       return;
     }
     this.traffic.bytes += data.byteLength;
-    const decoded = decode(data);
-    if (decoded.kind === 'damaged') {
+    try {
+      this.understand(decode(data), now);
+    } catch (error) {
+      // A message of a newer hub that decodes but is not shaped as expected must not end the page.
       this.traffic.damaged++;
-      console.warn(`a message from the hub was left out: ${decoded.reason}`);
-    } else if (decoded.kind === 'data') {
-      this.traffic.merged += decoded.frame.merged;
-      this.handlers.data(decoded.frame);
-    } else {
-      this.control(decoded.message, now);
+      console.error('a message from the hub could not be used:', error);
     }
     if (this.welcomed && this.state.kind !== 'live') this.become({ kind: 'live' });
+  }
+
+  /** @param {import('./types.js').Decoded} decoded @param {number} now */
+  understand(decoded, now) {
+    if (decoded.kind === 'data') {
+      this.traffic.merged += decoded.frame.merged;
+      this.handlers.data(decoded.frame);
+    } else if (decoded.kind === 'control') {
+      this.control(decoded.message, now);
+    } else {
+      this.traffic.damaged++;
+      console.warn(`a message from the hub was left out: ${decoded.reason}`);
+    }
   }
 
   /** @param {Control} message @param {number} now */

@@ -6,7 +6,7 @@
  */
 
 /** @typedef {import('./types.js').Gap} Gap */
-/** @typedef {{periodMs?: number, hold: boolean}} Cadence `hold`: a value stands until the next one, however long that takes */
+/** @typedef {{periodMs?: number, hold: boolean}} Cadence `hold`: without a period, a value stands until the next one, however long that takes */
 /** @typedef {{lo: number, hi: number, gaps: Gap[], any: boolean}} Survey */
 
 /** The bucket has a reading. */
@@ -144,7 +144,7 @@ export class Ring {
       cadence.periodMs ? PERIODS * cadence.periodMs : USUAL_DISTANCES * usual,
       BUCKETS_MIN * this.stepMs,
     );
-    const gaps = this.gaps(first, last, from, to, cadence.hold ? Infinity : patience, reported);
+    const gaps = this.gaps(first, last, from, to, cadence.hold && !cadence.periodMs ? Infinity : patience, reported);
     return { lo, hi, gaps, any: held > 0 };
   }
 

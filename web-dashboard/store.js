@@ -174,8 +174,8 @@ export function arrange(series, group, devices) {
       const preferred = some.map((one, index) => (group === 'quantity' ? order.get(one.device) ?? index : index));
       cards.push({
         key: `${group}\u0000${key}\u0000${start}`,
-        section: group === 'quantity' ? names[0] : pile[0].device.name,
-        title: group === 'quantity' ? (names.length === 1 ? names[0] : pile[0].channel) : pile[0].device.name,
+        section: group === 'quantity' ? sharedName(names) || pile[0].channel : pile[0].device.name,
+        title: group === 'quantity' ? sharedName(names) || pile[0].channel : pile[0].device.name,
         part: group === 'device' ? names.join(', ') : pile.length > SERIES_PER_CARD ? `${start + 1}–${start + some.length} of ${pile.length}` : '',
         unit: pile[0].unit,
         series: some,
@@ -184,6 +184,20 @@ export function arrange(series, group, devices) {
     }
     return cards;
   });
+}
+
+/**
+ * What several devices call one channel: the words their names end with. "Room temperature" and "Air temperature" are
+ * both a temperature; to call them by either name would be wrong.
+ * @param {string[]} names different ones, at least one
+ */
+export function sharedName(names) {
+  if (names.length === 1) return names[0];
+  const ends = names.map((name) => name.toLowerCase().split(' ').reverse());
+  let same = 0;
+  while (same < ends[0].length && ends.every((words) => words[same] === ends[0][same])) same++;
+  const text = ends[0].slice(0, same).reverse().join(' ');
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** Each wish modulo the palette where that is free, else the next free one. @param {number[]} wishes */

@@ -41,16 +41,23 @@ export function formatValue(value, format = {}) {
 
 const SCALES = /** @type {[number, string][]} */ ([[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e5, 'k']]);
 
-/** A label on a value axis. @param {number} value @param {number} step distance between labels */
+/** A label on a value axis, with as many digits as tell neighbours apart. @param {number} value @param {number} step distance between labels */
 export function formatStep(value, step) {
   const size = Math.abs(value);
   const sign = value < 0 && size > step / 2 ? MINUS : '';
   if (step < 1e-4) return size < step / 2 ? '0' : sign + Number(size.toPrecision(6)).toExponential().replace('e-', `e${MINUS}`);
-  const scale = SCALES.find(([from]) => size >= from);
-  if (scale) return sign + String(Number((size / (scale[1] === 'k' ? 1e3 : scale[0])).toFixed(3))) + scale[1];
+  const [from, suffix] = SCALES.find(([least]) => size >= least) ?? [1, ''];
+  const unit = suffix === 'k' ? 1e3 : from;
+  // Where a shortened number would need a long tail, the whole one reads better.
+  if (suffix && decimalsOf(step / unit) <= 2) return sign + String(Number((size / unit).toFixed(2))) + suffix;
+  return sign + grouped(size.toFixed(Math.min(decimalsOf(step), 9)));
+}
+
+/** The decimals that multiples of a step have: 2 for 0.25, 1 for 0.5, 0 for 20. @param {number} step */
+function decimalsOf(step) {
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  const whole = Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) < 1e-6;
-  return sign + grouped(size.toFixed(whole ? decimals : decimals + 1));
+  const isWhole = Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) < 1e-6;
+  return isWhole ? decimals : decimals + 1;
 }
 
 /** A count, grouped: "12 398". @param {number} count */

@@ -6,6 +6,7 @@
 import { Chart } from '../charts/uplot-adapter.js';
 import { commonGaps } from '../rings.js';
 import { valueRange } from '../scales.js';
+import { clean } from '../store.js';
 import { formatAge, formatClock, formatMoment } from '../time.js';
 import { counted, formatValue } from '../units.js';
 
@@ -33,15 +34,22 @@ const DRAW_MAX_MS = 1000;
 const SCROLL_MS = 240;
 /** A number that changes more often cannot be read. */
 const VALUE_MS = 180;
+/** A value that waits would rather share a frame with the next drawing than have one of its own. */
+const VALUE_SLACK_MS = 100;
+const VALUE_LONG = 8;
 const LEGEND_MS = 500;
 const SUMMARY_MS = 10_000;
 const KEY_STEP = 1 / 120;
+/** A legend of more letters than a row takes gets two rows; a name is cut, a key is as wide as so many letters. */
+const LEGEND_ROW = 52;
+const LEGEND_NAME_MAX = 15;
+const LEGEND_KEY = 5;
 
 /** What a gap is called. The hub's own reasons are shown as they are. */
-const REASONS = /** @type {Record<string, string>} */ ({
-  silent: 'no reading', missing: 'missing measurement', lost: 'lost on the device', offline: 'device offline',
-  unexplained: 'lost, reason unknown',
-});
+const REASONS = new Map([
+  ['silent', 'no reading'], ['missing', 'missing measurement'], ['lost', 'lost on the device'], ['offline', 'device offline'],
+  ['unexplained', 'lost, reason unknown'],
+]);
 
 /** Sets an element's text where it differs, keeping its text node: ten times a second must leave nothing to collect. @param {Element} element @param {string} text @returns {boolean} whether it differed */
 export function setText(element, text) {
@@ -141,7 +149,8 @@ export class Card {
     list.replaceChildren(...this.items.map((item) => /** @type {any} */ (item).item));
     this.element.classList.toggle('several', this.items.length > 1);
     this.element.classList.toggle('crowded', this.items.length > 2);
-    this.element.classList.toggle('tall', this.items.length > 4);
+    const letters = this.spec.series.reduce((sum, series) => sum + Math.min(this.nameOf(series).length, LEGEND_NAME_MAX) + LEGEND_KEY, 0);
+    this.element.classList.toggle('tall', letters > LEGEND_ROW);
     this.pick(this.picked);
   }
 
@@ -206,7 +215,7 @@ export class Card {
     if (wait === 0) this.drawChart(scene, chart, loading);
     const valueWait = this.valueDue ? this.valueAt + VALUE_MS - scene.clock : Infinity;
     if (valueWait <= 0) this.bigValue(scene);
-    return wait > 0 && valueWait > 0 ? Math.min(wait, valueWait) : Infinity;
+    return Math.min(wait || Infinity, valueWait > 0 ? valueWait + VALUE_SLACK_MS : Infinity);
   }
 
   /** @param {Scene} scene @param {Chart} chart @param {boolean} loading */
@@ -272,7 +281,11 @@ export class Card {
     const fromNewest = ring && !scene.frozen && ring.newestTime > -Infinity;
     const value = fromNewest ? ring.newestValue : slot >= 0 && ring ? ring.last[slot] : NaN;
     // Only a change starts the pause before the next one: a reading after a quiet while is shown at once.
-    if (setText(this.valueElement, formatValue(value, series))) this.valueAt = scene.clock;
+    const text = formatValue(value, series);
+    if (setText(this.valueElement, text)) {
+      this.valueAt = scene.clock;
+      this.valueElement.classList.toggle('long', text.length > VALUE_LONG);
+    }
     const { state, lastSeen } = series.device;
     const away = state !== 'fresh' && !scene.frozen;
     this.element.classList.toggle('away', away);
@@ -309,7 +322,7 @@ export class Card {
     if (found.length === 0) return clock;
     const [{ gap, name }] = found;
     const who = this.items.length === 1 ? '' : found.length === this.items.length ? 'all: ' : found.length === 1 ? `${name}: ` : `${found.length} series: `;
-    return `${clock}  ${who}${REASONS[gap.reason] ?? gap.reason}, ${formatClock(gap.from, zone)} – ${formatClock(gap.to, zone)}`;
+    return `${clock}  ${who}${REASONS.get(gap.reason) ?? clean(gap.reason)}, ${formatClock(gap.from, zone)} – ${formatClock(gap.to, zone)}`;
   }
 
   /** What lies over a chart that has nothing to show. @param {Scene} scene @param {boolean} loading @param {boolean} any */

@@ -83,6 +83,7 @@ test('without a declared period the usual distance decides; a state stands until
   const steady = Array.from({ length: 60 }, (_, i) => [i < 30 ? i * 100 : i * 100 + 20_000, 1]);
   assert.equal(ringOf(50, 700, steady).survey(T, T + 26_000, { hold: false }, []).gaps.length, 1);
   assert.equal(ringOf(50, 700, steady).survey(T, T + 40_000, { hold: true }, []).gaps.length, 0);
+  assert.equal(ringOf(50, 700, steady).survey(T, T + 40_000, { hold: true, periodMs: 2000 }, []).gaps.length, 2);
 });
 
 test('a missing measurement breaks the line even when readings keep coming', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { arrange, Catalogue, clean, colourSlots } from '../store.js';
+import { arrange, Catalogue, clean, colourSlots, sharedName } from '../store.js';
 
 let next = 1;
 /** @param {string} id @param {any[]} channels @param {object} [more] @returns {any} */
@@ -78,4 +78,11 @@ test('a card has at most eight lines, and keys do not change when others come', 
 test('colours collide on no card', () => {
   assert.deepEqual(colourSlots([0, 8, 1, 9]), [0, 1, 2, 3]);
   assert.deepEqual(colourSlots([7, 15]), [7, 0]);
+});
+
+test('one channel with several names is called by the words they share', () => {
+  assert.equal(sharedName(['Room temperature', 'Air temperature', 'Temperature']), 'Temperature');
+  assert.equal(sharedName(['Oil pump current', 'Water pump current']), 'Pump current');
+  assert.equal(sharedName(['CO₂']), 'CO₂');
+  assert.equal(sharedName(['Left', 'Right']), '');
 });

@@ -58,6 +58,8 @@ test('labels of a value axis', () => {
   assert.deepEqual([[20, 5], [22.5, 2.5], [0.30000000000000004, 0.1], [-5, 5], [0, 5], [8513.75, 0.25]].map(([value, step]) => formatStep(value, step)),
     ['20', '22.5', '0.3', '−5', '0', '8513.75']);
   assert.deepEqual([[1.2e12, 1e11], [150_000, 50_000], [1.2e-7, 2e-8], [0, 2e-8]].map(([value, step]) => formatStep(value, step)), ['1.2T', '150k', '1.2e−7', '0']);
+  assert.deepEqual([[8_061_750, 5], [8_000_000, 1e6], [1_009_300, 20], [1e9, 1e5]].map(([value, step]) => formatStep(value, step)),
+    ['8\u202f061\u202f750', '8M', '1\u202f009\u202f300', '1\u202f000\u202f000\u202f000']);
 });
 
 test('counts and rates', () => {
