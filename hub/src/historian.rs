@@ -163,6 +163,7 @@ impl Present<'_> {
 #[derive(Clone)]
 pub struct HistorianHandle {
     questions: mpsc::SyncSender<Question>,
+    journal: journal::Handle,
     thread: thread::Thread,
     shared: Arc<Shared>,
 }
@@ -173,7 +174,7 @@ pub struct HistorianHandle {
 pub struct Busy;
 
 impl HistorianHandle {
-    /// Asks for something behind record `behind_seq` (0: now). The question is in place when this returns: whoever
+    /// Asks for something behind record `behind_seq`. The question is in place when this returns: whoever
     /// appends the next record afterwards can be sure that it is not seen.
     pub fn ask<T: Send + 'static>(
         &self,
@@ -192,6 +193,14 @@ impl HistorianHandle {
             asked?;
             answered.await.map_err(|_| Busy)
         }
+    }
+
+    /// Asks for something as of everything that is on disk by now: who has had a reading acknowledged finds it.
+    pub fn ask_now<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Present<'_>) -> T + Send + 'static,
+    ) -> impl Future<Output = Result<T, Busy>> + Send + 'static {
+        self.ask(self.journal.durable_seq(), ask)
     }
 
     /// There is something new in the journal.
@@ -270,13 +279,18 @@ impl Historian {
         let mut records = Records::new();
         loop {
             // The order matters: a question that is here before a record becomes durable is found before it is applied.
-            let durable_seq = self.journal.durable_seq();
+            let mut durable_seq = self.journal.durable_seq();
             self.waiting.extend(self.questions.try_iter());
             self.answer();
             if self.applied_seq >= durable_seq || !self.read(&mut records) {
                 return;
             }
             for record in records.iter() {
+                if record.seq > durable_seq {
+                    // It became durable after the look above, and so may have been appended behind a newer question.
+                    durable_seq = self.journal.durable_seq();
+                    self.waiting.extend(self.questions.try_iter());
+                }
                 if self.waiting.iter().any(|question| question.behind_seq < record.seq) {
                     self.answer();
                 }
@@ -490,8 +504,9 @@ impl Replayed {
         let shared = Arc::clone(&self.historian.shared);
         shared.applied_seq.store(self.historian.applied_seq, Ordering::Release);
         let historian = self.historian;
+        let journal = historian.journal.clone();
         let joined = thread::Builder::new().name("historian".into()).spawn(move || historian.run())?;
-        let handle = HistorianHandle { questions: self.questions, thread: joined.thread().clone(), shared };
+        let handle = HistorianHandle { questions: self.questions, journal, thread: joined.thread().clone(), shared };
         Ok((handle, joined))
     }
 }

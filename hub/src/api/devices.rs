@@ -78,7 +78,7 @@ pub struct DeviceList {
 /// All devices.
 pub async fn list(State(web): State<Arc<Web>>) -> Result<Json<DeviceList>, Problem> {
     let vitals = Arc::clone(&web.vitals.borrow());
-    let devices = web.historian.ask(0, move |present| {
+    let devices = web.historian.ask_now(move |present| {
         (0..present.state.devices.len() as u32).map(|number| view(present.state, &vitals, number)).collect()
     });
     Ok(Json(DeviceList { devices: devices.await? }))
@@ -88,9 +88,9 @@ pub async fn list(State(web): State<Arc<Web>>) -> Result<Json<DeviceList>, Probl
 pub async fn one(State(web): State<Arc<Web>>, Path(id): Path<String>) -> Result<Json<DeviceView>, Problem> {
     let vitals = Arc::clone(&web.vitals.borrow());
     let wanted = id.clone();
-    let device = web
-        .historian
-        .ask(0, move |present| present.state.device_number(&wanted).map(|number| view(present.state, &vitals, number)));
+    let device = web.historian.ask_now(move |present| {
+        present.state.device_number(&wanted).map(|number| view(present.state, &vitals, number))
+    });
     device.await?.map(Json).ok_or_else(|| {
         let name = protocol::text::excerpt(&id, 64);
         Problem::new(404, "no such device", format!("no device {name:?}: GET /api/v1/devices lists them"))

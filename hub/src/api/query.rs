@@ -116,7 +116,7 @@ fn csv_response(body: Body) -> Response {
 async fn ask(web: &Web, question: Question) -> Result<(Vec<Answered>, Question), Problem> {
     let (from_us, to_us) = (question.from_us, question.to_us);
     let selector = question.selector.clone();
-    let asked = web.historian.ask(0, move |present| {
+    let asked = web.historian.ask_now(move |present| {
         let series = resolve(present.state, &selector);
         let rows: Vec<SeriesRow> = series.iter().map(|&series| series_row(present.state, series)).collect();
         (rows, present.view(&series, from_us, to_us))

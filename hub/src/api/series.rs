@@ -59,7 +59,7 @@ pub async fn list(
         .map_err(|error| Problem::bad_parameter("match", error))?;
     let limit = parameters.limit.unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX);
     let after = parameters.after;
-    let asked = web.historian.ask(0, move |present| {
+    let asked = web.historian.ask_now(move |present| {
         let matching = resolve(present.state, &selector);
         let mut page: Vec<u32> =
             matching.into_iter().filter(|&series| after.is_none_or(|after| series > after)).collect();

@@ -229,8 +229,8 @@ impl Session {
                 self.web.metrics.control_refused.inc();
                 let code = if matches!(error, ControlError::Hello(_)) { "bad_hello" } else { "bad_control" };
                 self.link.error(code, error.to_string(), None);
-                // Without a good hello there is nothing to go on with.
-                if self.has_said_hello {
+                // Without a good hello there is nothing to go on with, and what comes behind a bad one means something else.
+                if self.has_said_hello && code != "bad_hello" {
                     return Ok(());
                 }
                 self.write(self.link.take()).await?;

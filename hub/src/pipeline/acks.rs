@@ -18,7 +18,6 @@ const ACK_INTERVAL_WHEN_MANY: Duration = Duration::from_millis(25);
 pub(super) struct Unacknowledged {
     pub stream: u32,
     pub seq: u64,
-    pub connection: u64,
 }
 
 /// A POST that is answered when its record is durable.
@@ -51,10 +50,12 @@ impl Pipeline {
     pub(super) fn release_durable(&mut self) {
         let before = self.acks.messages.len();
         while let Some((_, message)) = pop_durable(&mut self.acks.messages, self.durable_seq) {
-            if let Some(stream) = self.state.streams.get_mut(&message.stream) {
-                stream.durable = stream.durable.max(message.seq);
+            let Some(stream) = self.state.streams.get_mut(&message.stream) else { continue };
+            stream.durable = stream.durable.max(message.seq);
+            // Whoever speaks for the device now: it may have come back while this was on its way to the disk.
+            if let Some(connection) = self.connections.of_device(stream.device) {
+                self.acks_due(connection);
             }
-            self.acks_due(message.connection);
         }
         self.acks.is_many = before - self.acks.messages.len() > MANY_MESSAGES;
         while let Some((_, post)) = pop_durable(&mut self.acks.posts, self.durable_seq) {

@@ -53,6 +53,10 @@ impl Connections {
         self.by_number.len()
     }
 
+    pub(super) fn of_device(&self, device: u32) -> Option<u64> {
+        self.by_device.get(&device).copied()
+    }
+
     pub(super) fn is_connected(&self, device: u32) -> bool {
         self.by_device.contains_key(&device)
     }
@@ -92,6 +96,8 @@ impl Pipeline {
                     known.mark, hello.next
                 );
                 link.error("stale_spool", message, None);
+                // What it sends before it has read this is not taken for messages of a spool that goes on.
+                self.on_closed(number, "stale_spool".into());
                 return;
             }
             if !is_append_only(known, &hello.channels) {
@@ -102,6 +108,7 @@ impl Pipeline {
                     None,
                 );
                 link.close(close::POLICY, "channels_changed");
+                self.on_closed(number, "channels_changed".into());
                 return;
             }
         }
@@ -143,7 +150,7 @@ impl Pipeline {
 
     /// The same device on another connection: the newer one wins, and the older is told why.
     fn take_over(&mut self, number: u64, id: &Id, device: Option<u32>) {
-        let Some(old) = device.and_then(|device| self.connections.by_device.get(&device).copied()) else { return };
+        let Some(old) = device.and_then(|device| self.connections.of_device(device)) else { return };
         if old == number {
             return;
         }

@@ -43,6 +43,8 @@ impl Pipeline {
                 self.metrics.unreadable.inc();
                 connection.link.error("unreadable", format!("{detail}. {}", Refusal::Malformed.advice()), None);
                 connection.link.close(close::UNREADABLE, "the message cannot be read, not even its number");
+                // What comes behind it is not taken: it would turn a message that can be sent again into a gap.
+                self.on_closed(number, "a message could not be read".into());
             }
         }
     }
@@ -57,7 +59,7 @@ impl Pipeline {
         let mut buffer = [0; DATA_HEAD_BYTES_MAX];
         let record = self.appender.append(Kind::Data, self.arrival_us, &[head.encode(&mut buffer), frame]);
         self.state.apply_data(&head, self.arrival_us);
-        self.acks.messages.push_back((record, Unacknowledged { stream: number, seq, connection }));
+        self.acks.messages.push_back((record, Unacknowledged { stream: number, seq }));
         let stream = &self.state.streams[&number];
         let (batch, mut dropped) = (&self.messages.batch, 0);
         for run in &batch.runs {
@@ -92,7 +94,7 @@ impl Pipeline {
         let refused = RefusedRecord { stream: number, seq, code: refusal.code().into() };
         let record = self.appender.append(Kind::Refused, self.arrival_us, &[&record::encode(&refused)]);
         self.state.apply_refused(&refused, self.arrival_us);
-        self.acks.messages.push_back((record, Unacknowledged { stream: number, seq, connection }));
+        self.acks.messages.push_back((record, Unacknowledged { stream: number, seq }));
         self.metrics.refused(refusal);
         let device = self.state.streams[&number].device;
         self.presence.touch(device, self.arrival_us);
@@ -115,7 +117,7 @@ impl Pipeline {
             return false;
         }
         if seq > mark + 1 {
-            self.put_gap(connection, number, mark + 1, seq - 1, UNEXPLAINED.into());
+            self.put_gap(number, mark + 1, seq - 1, UNEXPLAINED.into());
         }
         true
     }
@@ -129,17 +131,17 @@ impl Pipeline {
             return;
         }
         if from > mark + 1 {
-            self.put_gap(number, stream, mark + 1, from - 1, UNEXPLAINED.into());
+            self.put_gap(stream, mark + 1, from - 1, UNEXPLAINED.into());
         }
-        self.put_gap(number, stream, from.max(mark + 1), to, reason);
+        self.put_gap(stream, from.max(mark + 1), to, reason);
     }
 
-    fn put_gap(&mut self, connection: u64, stream: u32, from: u64, to: u64, reason: String) {
+    fn put_gap(&mut self, stream: u32, from: u64, to: u64, reason: String) {
         let gap = GapRecord { stream, from, to, reason };
         let record = self.appender.append(Kind::Gap, self.arrival_us, &[&record::encode(&gap)]);
         self.state.apply_gap(&gap, self.arrival_us);
         self.metrics.messages_lost.inc_by(to - from + 1);
-        self.acks.messages.push_back((record, Unacknowledged { stream, seq: to, connection }));
+        self.acks.messages.push_back((record, Unacknowledged { stream, seq: to }));
         tracing::warn!(
             device = %self.state.devices[self.state.streams[&stream].device as usize].id,
             from, to, reason = gap.reason, "messages are missing"

@@ -204,7 +204,8 @@ impl State {
     pub fn apply_gap(&mut self, gap: &GapRecord, arrival_us: i64) {
         let before_us = self.streams.get(&gap.stream).and_then(|stream| stream.newest_us);
         let Some(device) = self.move_mark(gap.stream, gap.to, arrival_us) else { return };
-        device.delivery.lost += gap.to - gap.from + 1;
+        // A device may claim any number of losses; it shall not be able to overflow anything.
+        device.delivery.lost = device.delivery.lost.saturating_add(gap.to - gap.from + 1);
         if device.gaps.len() == GAP_NOTES_KEPT {
             device.gaps.pop_front();
         }

@@ -154,7 +154,7 @@ impl DeviceControl {
         let kind = codec::message_type(bytes)?.ok_or(ControlError::Missing("the message", "type"))?;
         let fields = || codec::from_slice::<Fields>(bytes);
         match kind.as_str() {
-            "hello" => Ok(Self::Hello(Box::new(Hello::from_fields(fields()?)?))),
+            "hello" => Ok(Self::Hello(Box::new(Hello::from_fields(fields().map_err(HelloError::Unreadable)?)?))),
             "gap" => {
                 let fields = fields()?;
                 let from = fields.from.ok_or(ControlError::Missing("gap", "from"))?.0;

@@ -6,7 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{control::Fields, data::Channel};
 use crate::{
-    codec::number::{Number, Whole, optional as optional_number},
+    codec::{
+        CodecError,
+        number::{Number, Whole, optional as optional_number},
+    },
     ids::Id,
     limits::{CHANNELS_PER_DEVICE_MAX, FEATURES_MAX, LABELS_MAX, STATES_MAX, TIME_MS_MAX},
     text,
@@ -132,6 +135,9 @@ pub struct Hello {
 /// Why a hello is refused; the text is sent to the device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HelloError {
+    /// A value of the wrong type, or a name that is no id.
+    #[error("unreadable hello: {0}")]
+    Unreadable(CodecError),
     /// A key that must be there is not.
     #[error("hello lacks {0:?}")]
     Missing(&'static str),

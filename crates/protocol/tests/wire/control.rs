@@ -34,7 +34,7 @@ fn refused(change: impl FnOnce(&mut Value)) -> HelloError {
 
 fn unreadable(change: impl FnOnce(&mut Value)) -> String {
     match hello_with(change) {
-        Err(ControlError::Unreadable(error)) => error.to_string(),
+        Err(ControlError::Hello(HelloError::Unreadable(error))) => error.to_string(),
         other => panic!("expected it to be unreadable, got {other:?}"),
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn stream(web: Arc<Web>, question: Question, format: Format) ->
         return Err(Problem::bad_parameter("format", "raw readings (points=0) come as csv or json"));
     }
     let selector = question.selector.clone();
-    let rows = web.historian.ask(0, move |present| {
+    let rows = web.historian.ask_now(move |present| {
         let series = resolve(present.state, &selector);
         series.iter().map(|&series| series_row(present.state, series)).collect::<Vec<_>>()
     });
@@ -92,7 +92,7 @@ impl Pages {
         let row = self.current.clone().expect("set above");
         let (series, from_us, to_us) = (row.id, self.from_us, self.question.to_us);
         let is_begin = from_us == self.question.from_us;
-        let view = self.web.historian.ask(0, move |present| present.view(&[series], from_us, to_us));
+        let view = self.web.historian.ask_now(move |present| present.view(&[series], from_us, to_us));
         let mut view = view.await?.map_err(|error| Problem::history(&error))?;
         let format = self.format;
         let read = move || page(&row, &mut view, (from_us, to_us), format, is_begin, out);

@@ -1,0 +1,11 @@
+//! The hub, proven against hostile and unlucky worlds: real sockets, real files, real processes.
+//!
+//! One binary, so that it is linked once. [`support`] holds the hub under test, devices, viewers and a REST client.
+//! Tests wait on conditions with a deadline. Random ones print their seed and take `SEED` to repeat; `KILLS` says how
+//! often the kill test kills. What needs root, strace, Python and the like is skipped by name where it is missing.
+
+mod clocks;
+mod happy;
+mod hostile;
+mod ledger;
+mod support;
