@@ -20,6 +20,9 @@ use crate::{
     view::{Look, wording},
 };
 
+/// A value is not called old before this: a device's clock and its batches may be behind by as much.
+const SILENCE_SHOWN_MS: i64 = 5_000;
+
 /// What is drawn beside the lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Marks {
@@ -111,7 +114,11 @@ impl<'a> Plot<'a> {
             }
             legend.push_span(Span::styled("━ ", Style::new().fg(look.theme.line(colour + index))));
             legend.push_span(Span::styled(name, look.theme.dim));
-            legend.push_span(Span::styled(format!("{value}   "), look.theme.strong));
+            let silence_ms = latest.map_or(0, |latest| self.window.to_ms - latest.time_ms);
+            // What was said long ago is not what is.
+            let current = line.silence_max_ms().is_none_or(|max| silence_ms <= max.max(SILENCE_SHOWN_MS));
+            let style = if current { look.theme.strong } else { look.theme.dim };
+            legend.push_span(Span::styled(format!("{value}   "), style));
         }
         if let (true, [line]) = (marks.alone, self.lines.as_slice())
             && line.channel.kind != Kind::State

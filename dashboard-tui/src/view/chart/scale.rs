@@ -4,6 +4,9 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use crate::state::window::Window;
 
+/// More labels than this make a tall chart harder to read, not easier.
+const LABELS_MAX: u16 = 6;
+
 /// Steps between time labels, milliseconds, with the format that tells neighbours apart.
 const TIME_STEPS: [(i64, &str); 20] = [
     (1_000, "%H:%M:%S"),
@@ -43,13 +46,13 @@ pub struct Scale {
 
 impl Scale {
     /// An axis on which the values from `least` to `greatest` have a little air, with round labels on about every
-    /// third of `rows`.
+    /// fourth of `rows`, but not more than [`LABELS_MAX`].
     pub fn fit(least: f64, greatest: f64, rows: u16) -> Self {
         // Half of each, so that the span of two huge numbers is still one.
         let half_span = greatest / 2.0 - least / 2.0;
         let air = if half_span > 0.0 { half_span * 0.1 } else { least.abs().mul_add(0.01, 0.01) };
         let (low, high) = ((least - air).max(f64::MIN), (greatest + air).min(f64::MAX));
-        let labels = f64::from((rows / 3).max(1));
+        let labels = f64::from((rows / 4).clamp(1, LABELS_MAX));
         let least_step = (high / 2.0 - low / 2.0) / labels * 2.0;
         // One label says little: rather closer ones, where the rows suffice.
         let finer = [1.0, 0.4, 0.2].into_iter().map(|part| round_step(least_step * part));
