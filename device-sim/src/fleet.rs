@@ -18,8 +18,8 @@ use crate::{
     source::SourceError,
 };
 
-/// How long [`run`] waits for acknowledgements after shutdown was asked for.
-const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for acknowledgements after shutdown was asked for.
+pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a fleet cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -9,16 +9,13 @@ use std::{
 use anyhow::Context;
 use clap::Parser;
 use device_sim::{
-    fleet::Fleet,
+    fleet::{Fleet, SHUTDOWN_PATIENCE},
     options::{Options, Settings},
     status,
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
-
-/// How long to wait for acknowledgements after Ctrl-C.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -70,9 +67,10 @@ async fn serve(settings: &Settings, is_terminal: bool) -> anyhow::Result<bool> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut fleet = Fleet::start(&settings.fleet)?;
     status::watch(&mut fleet, is_terminal, stop(settings.duration, &mut interrupt, &mut terminate)).await;
+    let waiting = fleet.snapshot().waiting_messages;
     let summary = tokio::select! {
-        summary = fleet.finish(PATIENCE) => summary,
-        _ = interrupt.recv() => anyhow::bail!("stopped at once: nobody knows what is not acknowledged"),
+        summary = fleet.finish(SHUTDOWN_PATIENCE) => summary,
+        _ = interrupt.recv() => anyhow::bail!("stopped at once; of {waiting} messages it is not known whether they arrived"),
     };
     let spool = settings.fleet.spool.as_ref().map(|folder| folder.display().to_string());
     let farewell = status::farewell(&summary, spool.as_deref());
