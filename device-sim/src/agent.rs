@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use batch::Batch;
@@ -34,8 +34,16 @@ pub(crate) fn now_us() -> i64 {
 pub(crate) struct Board {
     /// Readings put into messages.
     readings: AtomicU64,
-    /// Why the last connection was lost, for a person.
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Option<Trouble>>,
+}
+
+/// Why the last connection was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// For a person.
+    pub reason: String,
+    /// When that device tries again.
+    pub again_at: Instant,
 }
 
 impl Board {
@@ -43,12 +51,12 @@ impl Board {
         self.readings.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_trouble(&self, reason: String) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    fn set_trouble(&self, trouble: Trouble) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
     }
 }
 
@@ -207,8 +215,8 @@ impl Agent {
 }
 
 fn note(board: &Board, event: DeviceEvent) {
-    if let DeviceEvent::Disconnected { reason, .. } = event {
-        board.set_trouble(reason);
+    if let DeviceEvent::Disconnected { reason, retry_in, .. } = event {
+        board.set_trouble(Trouble { reason, again_at: Instant::now() + retry_in });
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 pub use config::{FleetConfig, SourceConfig};
 
+pub use crate::agent::Trouble;
 use crate::{
     agent::{Agent, AgentEnd, Board, Order},
     fault::{Faulty, UnknownChannel},
@@ -87,7 +88,7 @@ pub struct Snapshot {
     /// From sending a message to its ack, the median of the devices' newest measurements, microseconds.
     pub ack_round_trip_us: Option<u64>,
     /// Why the last connection was lost; `None` while all are connected.
-    pub trouble: Option<String>,
+    pub trouble: Option<Trouble>,
 }
 
 /// How a fleet ended.

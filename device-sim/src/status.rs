@@ -1,15 +1,20 @@
 //! Says on one line how a fleet is doing.
 
 use std::{
+    collections::VecDeque,
     fmt::Write as _,
     io::{self, Write as _},
     time::{Duration, Instant},
 };
 
+use rustix::termios::tcgetwinsize;
+
 use crate::fleet::{Fleet, Snapshot, Summary};
 
 /// How often the line is rewritten on a terminal.
 const TERMINAL_EVERY: Duration = Duration::from_millis(500);
+/// What the rate is measured over: a device of 1 Hz is not to flicker.
+const RATE_OVER: Duration = Duration::from_secs(5);
 /// How often a line is written where nobody watches.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
@@ -33,18 +38,19 @@ pub async fn watch(fleet: &mut Fleet, is_terminal: bool, stop: impl Future<Outpu
 
 struct Printer {
     is_terminal: bool,
-    counted_at: Instant,
-    readings: u64,
+    /// When how many readings had been counted, over the last few seconds.
+    counts: VecDeque<(Instant, u64)>,
     written: Option<Instant>,
     was_connected: bool,
 }
 
 impl Printer {
     fn new(is_terminal: bool) -> Self {
-        Self { is_terminal, counted_at: Instant::now(), readings: 0, written: None, was_connected: false }
+        Self { is_terminal, counts: VecDeque::new(), written: None, was_connected: false }
     }
 
     fn tick(&mut self, snapshot: &Snapshot) {
+        let rate = self.rate(snapshot.readings);
         let is_connected = snapshot.connected == snapshot.devices;
         // A first line when there is something to tell.
         let has_changed = match self.written {
@@ -54,18 +60,39 @@ impl Printer {
         if !self.is_terminal && !has_changed {
             return;
         }
-        let elapsed_s = self.counted_at.elapsed().as_secs_f64();
-        let rate = (snapshot.readings - self.readings) as f64 / elapsed_s.max(1e-3);
-        (self.counted_at, self.readings) = (Instant::now(), snapshot.readings);
         (self.written, self.was_connected) = (Some(Instant::now()), is_connected);
-        let line = line(snapshot, rate);
+        let mut line = line(snapshot, rate);
         let mut stderr = io::stderr().lock();
         // A status that cannot be written is no reason to stop measuring.
         let _ = if self.is_terminal {
+            let width = tcgetwinsize(&stderr).map_or(80, |size| usize::from(size.ws_col));
+            cut(&mut line, width);
             clear(&mut stderr).and_then(|()| write!(stderr, "{line}")).and_then(|()| stderr.flush())
         } else {
             writeln!(stderr, "{line}")
         };
+    }
+
+    /// Readings a second over the last [`RATE_OVER`].
+    fn rate(&mut self, readings: u64) -> f64 {
+        let now = Instant::now();
+        while self.counts.len() > 1 && self.counts[0].0 + RATE_OVER < now {
+            self.counts.pop_front();
+        }
+        self.counts.push_back((now, readings));
+        let (since, before) = self.counts[0];
+        let elapsed_s = (now - since).as_secs_f64();
+        if elapsed_s > 0.0 { (readings - before) as f64 / elapsed_s } else { 0.0 }
+    }
+}
+
+/// Cuts a line so that it does not wrap: a wrapped one could not be taken back.
+fn cut(line: &mut String, width: usize) {
+    if line.chars().count() >= width
+        && let Some((end, _)) = line.char_indices().nth(width.saturating_sub(2))
+    {
+        line.truncate(end);
+        line.push('…');
     }
 }
 
@@ -82,6 +109,13 @@ fn line(snapshot: &Snapshot, rate: f64) -> String {
         (1, _) => "not connected".to_owned(),
         _ => format!("{} of {} connected", number(*connected as u64), number(*devices as u64)),
     };
+    if let Some(trouble) = &snapshot.trouble {
+        let _ = write!(line, " · {} · trying again", trouble.reason);
+        let wait_s = trouble.again_at.saturating_duration_since(Instant::now()).as_secs();
+        if wait_s > 0 {
+            let _ = write!(line, " in {wait_s} s");
+        }
+    }
     let _ = write!(line, " · {} readings/s · {} acked", number(rate.round() as u64), number(snapshot.acked));
     let _ = write!(line, " · {} waiting", number(snapshot.waiting_messages));
     if connected < devices {
@@ -94,16 +128,14 @@ fn line(snapshot: &Snapshot, rate: f64) -> String {
             let _ = write!(line, " · {} {what}", number(count));
         }
     }
-    if let Some(trouble) = &snapshot.trouble {
-        let _ = write!(line, " · {trouble} · trying again");
-    }
     line
 }
 
 /// What to say at the end; `spool` names the folder where messages are kept.
 pub fn farewell(summary: &Summary, spool: Option<&str>) -> String {
     let Snapshot { readings, acked, waiting_messages, trouble, .. } = &summary.last;
-    let mut text = format!("{} readings measured, {} messages acknowledged", number(*readings), number(*acked));
+    let (messages, readings) = (counted(*acked, "message"), counted(*readings, "reading"));
+    let mut text = format!("{readings} measured, {messages} acknowledged");
     if summary.last.dropped > 0 {
         let _ = write!(text, ", {} dropped", number(summary.last.dropped));
     }
@@ -113,7 +145,7 @@ pub fn farewell(summary: &Summary, spool: Option<&str>) -> String {
     if *waiting_messages > 0 {
         let _ = write!(text, ", {} not", number(*waiting_messages));
         if let Some(trouble) = trouble {
-            let _ = write!(text, " ({trouble})");
+            let _ = write!(text, " ({})", trouble.reason);
         }
         let _ = match spool {
             Some(folder) => write!(text, ": they are kept in {folder} and sent at the next start"),
@@ -121,6 +153,10 @@ pub fn farewell(summary: &Summary, spool: Option<&str>) -> String {
         };
     }
     text
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", number(count), if count == 1 { "" } else { "s" })
 }
 
 /// With a thin space between thousands.
@@ -147,6 +183,7 @@ fn bytes(value: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::Trouble;
 
     fn snapshot() -> Snapshot {
         Snapshot {
@@ -165,13 +202,27 @@ mod tests {
     fn the_line_says_what_matters_now() {
         let plain = |snapshot: &Snapshot| line(snapshot, 1_000.4).replace('\u{2009}', "'");
         assert_eq!(plain(&snapshot()), "connected · 1'000 readings/s · 1'234'567 acked · 3 waiting · ack 6.2 ms");
-        let trouble = Some("cannot reach hub:8080: refused".to_owned());
-        let away = Snapshot { devices: 2_000, connected: 1_999, dropped: 5, trouble, ..snapshot() };
+        let trouble =
+            |wait| Trouble { reason: "cannot reach hub:8080: refused".into(), again_at: Instant::now() + wait };
+        let away = Snapshot {
+            devices: 2_000,
+            connected: 1_999,
+            dropped: 5,
+            trouble: Some(trouble(Duration::ZERO)),
+            ..snapshot()
+        };
         assert_eq!(
             plain(&away),
-            "1'999 of 2'000 connected · 1'000 readings/s · 1'234'567 acked · 3 waiting (2 KiB) · 5 dropped · \
-             cannot reach hub:8080: refused · trying again"
+            "1'999 of 2'000 connected · cannot reach hub:8080: refused · trying again · 1'000 readings/s · \
+             1'234'567 acked · 3 waiting (2 KiB) · 5 dropped"
         );
+        let later = Snapshot { connected: 0, trouble: Some(trouble(Duration::from_secs_f64(60.5))), ..snapshot() };
+        assert!(plain(&later).starts_with("not connected · cannot reach hub:8080: refused · trying again in 60 s · "));
+        let mut line = "1 · 2 · 3".to_owned();
+        cut(&mut line, 10);
+        assert_eq!(line, "1 · 2 · 3");
+        cut(&mut line, 9);
+        assert_eq!(line, "1 · 2 ·…");
     }
 
     #[test]

@@ -93,9 +93,11 @@ pub(crate) fn explained(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        // Some libraries repeat their source in their own text.
         let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
+        // The number that the standard library puts behind the system's words helps nobody here.
+        let cause_text = cause_text.split(" (os error ").next().unwrap_or_default();
+        // Some libraries repeat their source in their own text.
+        if !text.ends_with(cause_text) {
             let _ = write!(text, ": {cause_text}");
         }
         source = cause.source();
