@@ -20,6 +20,7 @@ import { counted, formatValue } from '../units.js';
  * @property {string} rangeName "5m": for the words on an empty card
  * @property {number} now the hub's time
  * @property {number} clock the page's time, for pacing
+ * @property {boolean} values whether this is a frame in which busy cards change their numbers
  * @property {number | null} hover where the crosshair stands, as a share of the width
  * @property {(series: number) => Ring | null} ring
  * @property {(series: number) => import('../types.js').Gap[]} reported
@@ -32,10 +33,11 @@ const DRAW_MIN_MS = 60;
 const DRAW_MAX_MS = 1000;
 /** The window alone, without new readings, moves on at this pace. */
 const SCROLL_MS = 240;
-/** A number that changes more often cannot be read. */
-const VALUE_MS = 180;
-/** A value that waits would rather share a frame with the next drawing than have one of its own. */
-const VALUE_SLACK_MS = 100;
+/**
+ * A number that changes more often cannot be read. Busy cards change theirs in the same frames, because the first
+ * change in a frame costs as much as all others; one that was quiet for a while shows a reading at once.
+ */
+export const VALUES_MS = 180;
 const VALUE_LONG = 8;
 const LEGEND_MS = 500;
 const SUMMARY_MS = 10_000;
@@ -67,10 +69,14 @@ export function find(root, selector) {
   return /** @type {T} */ (found);
 }
 
-/** A copy of a template's one element. @param {string} id @returns {HTMLElement} */
+/**
+ * A copy of a template's one element. It is imported, not cloned: a clone belongs to the template's own document at
+ * first, and an observer of such an element is kept there for ever.
+ * @param {string} id @returns {HTMLElement}
+ */
 export function stamp(id) {
   const template = /** @type {HTMLTemplateElement} */ (document.getElementById(id));
-  return /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
+  return /** @type {HTMLElement} */ (document.importNode(/** @type {Element} */ (template.content.firstElementChild), true));
 }
 
 export class Card {
@@ -213,9 +219,9 @@ export class Card {
     if (scene.hover !== null) this.legend(scene);
     const wait = this.waitToDraw(scene, chart);
     if (wait === 0) this.drawChart(scene, chart, loading);
-    const valueWait = this.valueDue ? this.valueAt + VALUE_MS - scene.clock : Infinity;
-    if (valueWait <= 0) this.bigValue(scene);
-    return Math.min(wait || Infinity, valueWait > 0 ? valueWait + VALUE_SLACK_MS : Infinity);
+    const quiet = scene.clock - this.valueAt > 2 * VALUES_MS;
+    if (this.valueDue && (scene.values || quiet)) this.bigValue(scene);
+    return Math.min(wait || Infinity, this.valueDue ? VALUES_MS : Infinity);
   }
 
   /** @param {Scene} scene @param {Chart} chart @param {boolean} loading */
@@ -280,7 +286,6 @@ export class Card {
     const slot = ring ? ring.slotBefore(scene.span.to) : -1;
     const fromNewest = ring && !scene.frozen && ring.newestTime > -Infinity;
     const value = fromNewest ? ring.newestValue : slot >= 0 && ring ? ring.last[slot] : NaN;
-    // Only a change starts the pause before the next one: a reading after a quiet while is shown at once.
     const text = formatValue(value, series);
     if (setText(this.valueElement, text)) {
       this.valueAt = scene.clock;

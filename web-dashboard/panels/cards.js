@@ -6,7 +6,7 @@
 
 import { RANGES } from '../urlstate.js';
 import { arrange } from '../store.js';
-import { Card } from './card.js';
+import { Card, VALUES_MS } from './card.js';
 import { Sidebar } from './sidebar.js';
 
 /** More cards than this are put under headings, where a heading gathers at least two. */
@@ -50,6 +50,7 @@ export class LivePage {
     this.inView = new Set();
     /** @type {number | null} */
     this.hoverShare = null;
+    this.valuesAt = 0;
     this.shape = -1;
     this.layoutKey = '';
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -71,9 +72,9 @@ export class LivePage {
   destroy() {
     this.loads.abort();
     clearTimeout(this.settling);
+    for (const [key, card] of this.cards) this.remove(key, card);
     this.views.disconnect();
     this.sizes.disconnect();
-    for (const card of this.cards.values()) card.hide();
     this.app.subscribe(new Map(), 0);
   }
 
@@ -209,12 +210,16 @@ export class LivePage {
     const { app } = this;
     const span = app.span();
     const shown = app.frozenWindow ?? app.window;
+    const clock = performance.now();
+    const values = clock - this.valuesAt >= VALUES_MS;
+    if (values) this.valuesAt = clock;
     const scene = {
       span,
       frozen: app.screen.frozen !== null,
       rangeName: { '1m': 'minute', '5m': '5 minutes', '1h': 'hour', '24h': '24 hours' }[app.screen.range],
       now: app.now(),
-      clock: performance.now(),
+      clock,
+      values,
       hover: this.hoverShare,
       /** @param {number} series */
       ring: (series) => shown.ring(series),

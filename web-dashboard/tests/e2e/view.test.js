@@ -143,3 +143,24 @@ test('the arrow keys move the crosshair of a focused chart and speak', NEEDS, as
   assert.doesNotMatch(page.url(), /from=/, 'the page did not move');
   assert.deepEqual(complaints, []);
 });
+
+test('changing pages leaves nothing behind', NEEDS, async (t) => {
+  const { page, complaints } = await start(t);
+  const cdp = await page.context().newCDPSession(page);
+  const livePages = async () => {
+    await cdp.send('HeapProfiler.collectGarbage');
+    const prototype = await cdp.send('Runtime.evaluate', { expression: "import('/assets/panels/cards.js').then((cards) => cards.LivePage.prototype)", awaitPromise: true });
+    const { objects } = await cdp.send('Runtime.queryObjects', { prototypeObjectId: /** @type {string} */ (prototype.result.objectId) });
+    const counted = await cdp.send('Runtime.callFunctionOn', { objectId: /** @type {string} */ (objects.objectId), functionDeclaration: 'function () { return this.length; }', returnByValue: true });
+    return counted.result.value;
+  };
+  for (let i = 0; i < 6; i++) {
+    for (const [name, selector] of [['devices', '.device-card'], ['live', '.card canvas']]) {
+      await page.click(`nav [data-page=${name}]`);
+      await until(`the page ${name}`, () => page.evaluate((wanted) => document.querySelector(wanted) !== null, selector));
+    }
+  }
+  // The browser may hold on to the last one for a while; it must not hold on to all.
+  assert.ok(await livePages() <= 2, `${await livePages()} live pages are kept`);
+  assert.deepEqual(complaints, []);
+});
