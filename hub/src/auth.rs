@@ -2,13 +2,13 @@
 //!
 //! `Host` against DNS rebinding, `Origin` against foreign pages, both from the first release on.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
     http::{
-        HeaderMap, Method,
-        header::{HOST, ORIGIN, UPGRADE},
+        HeaderMap, HeaderValue, Method,
+        header::{HOST, ORIGIN, UPGRADE, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
     response::{IntoResponse, Response},
@@ -18,6 +18,9 @@ use crate::{
     api::error::Problem,
     web::{Config, Web},
 };
+
+/// A request must be complete and answered by then; streamed answers have begun by then.
+const REQUEST_MAX: Duration = Duration::from_secs(30);
 
 /// Refuses requests under a foreign name, and writing or upgrading requests from a foreign page.
 pub async fn check_names(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
@@ -40,7 +43,16 @@ pub async fn check_names(State(web): State<Arc<Web>>, request: Request, next: Ne
         let detail = "this page does not belong to the hub. If it should, add its origin to web.allowed_origins";
         return Problem::new(403, "foreign Origin", detail.into()).into_response();
     }
-    next.run(request).await
+    // An upgrade goes on for as long as it likes; a request that brings its body a byte at a time does not.
+    if request.headers().contains_key(UPGRADE) {
+        return next.run(request).await;
+    }
+    let mut response = match tokio::time::timeout(REQUEST_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(408, "too slow", "the request took longer than 30 s".into()).into_response(),
+    };
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 /// An address, `localhost`, this machine's name, `*.local`, or a configured name. A rebinding attack needs a public

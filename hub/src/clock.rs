@@ -1,10 +1,20 @@
 //! The hub's clock, read at the edges only.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// Microseconds since the Unix epoch; before it counts as 0.
 pub fn now_us() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros() as i64)
+}
+
+/// False while the system's time service says that it has not set the clock yet (a Pi without a battery after boot).
+/// Systems without that service are believed.
+pub fn is_synchronised() -> bool {
+    let folder = Path::new("/run/systemd/timesync");
+    !folder.exists() || folder.join("synchronized").exists()
 }
 
 /// Whole milliseconds of a time in microseconds, for the wire; before the epoch counts as 0.

@@ -116,6 +116,19 @@ impl Config {
                 self.listen
             )));
         }
+        let ingest = &self.ingest;
+        for (key, is_zero) in [
+            ("ingest.messages_per_second", ingest.messages_per_second == 0),
+            ("ingest.hello_timeout", ingest.hello_timeout.is_zero()),
+            ("ingest.ping_interval", ingest.ping_interval.is_zero()),
+            ("live.heartbeat", self.live.heartbeat.is_zero()),
+            ("history.readers_max", self.history.readers_max == 0),
+            ("web.connections_max", self.web.connections_max == 0),
+        ] {
+            if is_zero {
+                return Err(ConfigError::Value(format!("{key} must be above 0")));
+            }
+        }
         if self.ingest.credit == 0 {
             return Err(ConfigError::Value("ingest.credit must be at least 1".into()));
         }

@@ -43,6 +43,17 @@ const READ_BYTES: usize = 1 << 20;
 const PARK_MAX: Duration = Duration::from_millis(250);
 /// What the journal adds to each payload, about.
 const RECORD_OVERHEAD_BYTES: u64 = 24;
+/// How often old history is looked for.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+/// Forgotten spools of one device (a script that posts under a new one each time) above which everything is stored, so
+/// that they need not be kept for a replay.
+const FORGOTTEN_MAX: usize = 1_000;
+/// Applying what is left of the journal may take so long when the hub stops.
+const STOP_MAX: Duration = Duration::from_secs(2);
+/// Whoever asks for the present gives up after this.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Answers that may wait are given for so long before the journal is read on.
+const ANSWER_SLICE: Duration = Duration::from_millis(20);
 /// A commit that failed (a full disk, mostly) is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -95,7 +106,8 @@ impl Config {
             chunk_readings: self.chunk_readings,
             head_bytes_max: self.head_bytes_max,
             retention: [keep(self.keep_raw), keep(self.keep_minutes), keep(self.keep_hours)],
-            readers_max: self.readers_max,
+            // As many again for live screens, which must not wait for a slow export.
+            readers_max: self.readers_max * 2,
             ..history::Config::default()
         }
     }
@@ -121,15 +133,19 @@ pub struct Historian {
     state: State,
     dirty: Dirty,
     journal: journal::Handle,
-    reader: Option<Reader>,
+    reader: Reader,
     batch: Batch,
     applied_seq: u64,
     last_commit: Instant,
     retry_at: Option<Instant>,
     replay: ReplayCost,
     commit_interval: Duration,
+    head_bytes_max: usize,
+    last_retention: Instant,
     questions: mpsc::Receiver<Question>,
     waiting: VecDeque<Question>,
+    /// The least place that a waiting question needs exactly.
+    exact_seq: u64,
     shared: Arc<Shared>,
 }
 
@@ -139,9 +155,11 @@ struct Shared {
     stop: AtomicBool,
 }
 
-/// A question: carried out on the historian's thread once record `behind_seq` is applied and before the next one is.
+/// A question: carried out on the historian's thread once record `behind_seq` is applied.
 struct Question {
     behind_seq: u64,
+    /// It must be before the next record is applied.
+    is_exact: bool,
     ask: Box<dyn FnOnce(&mut Present<'_>) + Send>,
 }
 
@@ -174,18 +192,42 @@ pub struct HistorianHandle {
 pub struct Busy;
 
 impl HistorianHandle {
-    /// Asks for something behind record `behind_seq`. The question is in place when this returns: whoever
+    /// Asks for something exactly behind record `behind_seq`. The question is in place when this returns: whoever
     /// appends the next record afterwards can be sure that it is not seen.
     pub fn ask<T: Send + 'static>(
         &self,
         behind_seq: u64,
         ask: impl FnOnce(&mut Present<'_>) -> T + Send + 'static,
     ) -> impl Future<Output = Result<T, Busy>> + Send + 'static {
+        self.question(behind_seq, true, ask)
+    }
+
+    /// Asks for something as of everything that is on disk by now, or a little later: who has had a reading
+    /// acknowledged finds it.
+    pub fn ask_now<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Present<'_>) -> T + Send + 'static,
+    ) -> impl Future<Output = Result<T, Busy>> + Send + 'static {
+        let answered = self.question(self.journal.durable_seq(), false, ask);
+        async move { tokio::time::timeout(ANSWER_MAX, answered).await.map_err(|_| Busy)? }
+    }
+
+    fn question<T: Send + 'static>(
+        &self,
+        behind_seq: u64,
+        is_exact: bool,
+        ask: impl FnOnce(&mut Present<'_>) -> T + Send + 'static,
+    ) -> impl Future<Output = Result<T, Busy>> + Send + 'static {
         let (answer, answered) = oneshot::channel();
         let question = Question {
             behind_seq,
-            // Who no longer waits for the answer does not get one.
-            ask: Box::new(move |present| drop(answer.send(ask(present)))),
+            is_exact,
+            ask: Box::new(move |present| {
+                // Who no longer waits for the answer does not get one.
+                if !answer.is_closed() {
+                    drop(answer.send(ask(present)));
+                }
+            }),
         };
         let asked = self.questions.try_send(question).map_err(|_| Busy);
         self.wake();
@@ -193,14 +235,6 @@ impl HistorianHandle {
             asked?;
             answered.await.map_err(|_| Busy)
         }
-    }
-
-    /// Asks for something as of everything that is on disk by now: who has had a reading acknowledged finds it.
-    pub fn ask_now<T: Send + 'static>(
-        &self,
-        ask: impl FnOnce(&mut Present<'_>) -> T + Send + 'static,
-    ) -> impl Future<Output = Result<T, Busy>> + Send + 'static {
-        self.ask(self.journal.durable_seq(), ask)
     }
 
     /// There is something new in the journal.
@@ -259,72 +293,80 @@ impl Historian {
             state,
             dirty: Dirty::default(),
             journal,
-            reader: Some(reader),
+            reader,
             batch: Batch::default(),
             applied_seq: from_seq.saturating_sub(1),
             last_commit: Instant::now(),
             retry_at: None,
             replay: ReplayCost::new(config.replay_bytes_max),
             commit_interval: config.commit_interval,
+            head_bytes_max: config.head_bytes_max,
+            last_retention: Instant::now(),
             questions,
             waiting: VecDeque::new(),
+            exact_seq: u64::MAX,
             shared: Arc::default(),
         };
-        historian.follow();
+        historian.follow().map_err(OpenError::Journal)?;
         Ok(Replayed { historian, questions: sender })
     }
 
     /// Applies everything that is durable, stopping where a question wants the present.
-    fn follow(&mut self) {
+    fn follow(&mut self) -> Result<(), ReadError> {
         let mut records = Records::new();
         loop {
             // The order matters: a question that is here before a record becomes durable is found before it is applied.
             let mut durable_seq = self.journal.durable_seq();
-            self.waiting.extend(self.questions.try_iter());
+            self.take_questions();
             self.answer();
-            if self.applied_seq >= durable_seq || !self.read(&mut records) {
-                return;
+            if self.applied_seq >= durable_seq || self.is_stuck() {
+                return Ok(());
+            }
+            if !self.read(&mut records)? {
+                continue;
             }
             for record in records.iter() {
                 if record.seq > durable_seq {
                     // It became durable after the look above, and so may have been appended behind a newer question.
                     durable_seq = self.journal.durable_seq();
-                    self.waiting.extend(self.questions.try_iter());
+                    self.take_questions();
                 }
-                if self.waiting.iter().any(|question| question.behind_seq < record.seq) {
-                    self.answer();
+                if self.exact_seq < record.seq {
+                    self.answer_exact();
                 }
                 self.apply(&record);
             }
             self.shared.applied_seq.store(self.applied_seq, Ordering::Release);
             self.answer();
-            if self.history.wants_commit() {
+            // While a replay repeats what is stored already, other readings of those records are still to come.
+            if self.history.wants_commit() && self.applied_seq >= self.history.applied_seq() {
                 self.commit();
             }
         }
     }
 
-    /// The next records; false when there are none.
-    fn read(&mut self, records: &mut Records) -> bool {
-        let Some(reader) = &mut self.reader else { return false };
-        match reader.read(records, READ_BYTES) {
-            Ok(()) => !records.is_empty(),
+    /// The database takes nothing and memory is used up: the journal keeps what comes until it does again.
+    fn is_stuck(&self) -> bool {
+        self.retry_at.is_some() && self.history.head_bytes() > 2 * self.head_bytes_max
+    }
+
+    /// The next records; false when a damaged range was passed over instead.
+    fn read(&mut self, records: &mut Records) -> Result<bool, ReadError> {
+        match self.reader.read(records, READ_BYTES) {
+            Ok(()) => Ok(true),
             Err(ReadError::Lapped { first_available }) => {
                 // History is never lapped while the journal waits for it; after damage a range can be missing.
                 tracing::error!(from = self.applied_seq + 1, to = first_available - 1, "journal records are missing");
-                self.reader = self.journal.reader(first_available).ok();
+                self.reader = self.journal.reader(first_available)?;
                 self.applied_seq = first_available - 1;
-                false
+                Ok(false)
             }
             Err(ReadError::Lost { from_seq, to_seq }) => {
                 tracing::error!(from_seq, to_seq, "journal records are damaged; what they held is lost");
                 self.applied_seq = to_seq;
-                false
+                Ok(false)
             }
-            Err(error @ ReadError::Read(_)) => {
-                tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "cannot read the journal");
-                false
-            }
+            Err(error @ ReadError::Read(_)) => Err(error),
         }
     }
 
@@ -393,15 +435,49 @@ impl Historian {
         }
     }
 
-    /// Carries out the questions whose place is reached.
-    fn answer(&mut self) {
-        for _ in 0..self.waiting.len() {
-            let Some(question) = self.waiting.pop_front() else { return };
-            if question.behind_seq <= self.applied_seq {
-                (question.ask)(&mut Present { state: &self.state, history: &mut self.history });
-            } else {
-                self.waiting.push_back(question);
+    /// Puts new questions in line. One too many is dropped, which tells its asker that the hub is busy; those that need
+    /// an exact place are few, one a subscription, and never are.
+    fn take_questions(&mut self) {
+        for question in self.questions.try_iter() {
+            if question.is_exact {
+                self.exact_seq = self.exact_seq.min(question.behind_seq);
+            } else if self.waiting.len() >= QUESTIONS_WAITING_MAX {
+                continue;
             }
+            self.waiting.push_back(question);
+        }
+    }
+
+    /// Carries out questions whose place is reached, for a while; those that need this very place all.
+    fn answer(&mut self) {
+        self.answer_exact();
+        let began = Instant::now();
+        for _ in 0..self.waiting.len() {
+            if began.elapsed() > ANSWER_SLICE {
+                return;
+            }
+            self.answer_next(|question, applied_seq| question.behind_seq <= applied_seq);
+        }
+    }
+
+    fn answer_exact(&mut self) {
+        if self.exact_seq > self.applied_seq {
+            return;
+        }
+        for _ in 0..self.waiting.len() {
+            self.answer_next(|question, applied_seq| question.is_exact && question.behind_seq <= applied_seq);
+        }
+        let exact = self.waiting.iter().filter(|question| question.is_exact);
+        self.exact_seq = exact.map(|question| question.behind_seq).min().unwrap_or(u64::MAX);
+    }
+
+    /// Carries out the first question in line if its time has come, else puts it at the end.
+    fn answer_next(&mut self, is_due: impl Fn(&Question, u64) -> bool) {
+        let Some(question) = self.waiting.pop_front() else { return };
+        if is_due(&question, self.applied_seq) {
+            (question.ask)(&mut Present { state: &self.state, history: &mut self.history });
+        } else {
+            self.waiting.push_back(question);
         }
     }
 
@@ -416,7 +492,9 @@ impl Historian {
                 self.dirty.clear();
                 self.retry_at = None;
                 self.last_commit = Instant::now();
-                self.journal.release(self.history.replay_from().saturating_sub(1));
+                let replay_from = self.history.replay_from();
+                self.journal.release(replay_from.saturating_sub(1));
+                self.dirty.catalogue.extend(self.state.prune(replay_from));
             }
             Err(error) => {
                 let error: anyhow::Error = error.into();
@@ -432,25 +510,47 @@ impl Historian {
         if let Some(below_seq) = self.replay.release_below(self.history.replay_from()) {
             self.history.release_below(below_seq);
         }
+        if self.state.devices.iter().any(|device| device.forgotten.len() > FORGOTTEN_MAX) {
+            self.history.release_below(self.applied_seq + 1);
+        }
         let is_due = self.last_commit.elapsed() >= self.commit_interval && !self.dirty.is_empty();
         if is_due || self.history.wants_commit() {
             self.commit();
-            if let Err(error) = self.history.retain(clock::now_us()) {
+        }
+        if self.last_retention.elapsed() >= RETENTION_INTERVAL {
+            self.retain();
+        }
+    }
+
+    /// One bounded step; the next one follows soon while there is more.
+    fn retain(&mut self) {
+        match self.history.retain(clock::now_us()) {
+            Ok(retained) if retained.more => {}
+            Ok(_) => self.last_retention = Instant::now(),
+            Err(error) => {
                 tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "old history cannot be deleted");
+                self.last_retention = Instant::now();
             }
         }
     }
 
     fn run(mut self) {
+        let mut stop_by = None;
         loop {
-            self.follow();
-            self.keep_house();
-            if self.shared.stop.load(Ordering::Acquire) && self.applied_seq >= self.journal.durable_seq() {
-                self.history.release_below(self.applied_seq + 1);
-                self.commit();
-                return;
+            if let Err(error) = self.follow() {
+                tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "cannot read the journal");
             }
-            thread::park_timeout(PARK_MAX);
+            self.keep_house();
+            if self.shared.stop.load(Ordering::Acquire) {
+                let stop_by = stop_by.get_or_insert_with(|| Instant::now() + STOP_MAX);
+                // What is not applied in time is replayed at the next start.
+                if self.applied_seq >= self.journal.durable_seq() || Instant::now() >= *stop_by {
+                    self.history.release_below(self.applied_seq + 1);
+                    self.commit();
+                    return;
+                }
+            }
+            thread::park_timeout(if self.waiting.is_empty() { PARK_MAX } else { ANSWER_SLICE / 20 });
         }
     }
 }
@@ -500,14 +600,19 @@ impl Replayed {
     }
 
     /// Starts the thread.
-    pub fn start(self) -> std::io::Result<(HistorianHandle, thread::JoinHandle<()>)> {
+    /// The receiver closes when the thread has ended, however it did.
+    pub fn start(self) -> std::io::Result<(HistorianHandle, thread::JoinHandle<()>, oneshot::Receiver<()>)> {
         let shared = Arc::clone(&self.historian.shared);
         shared.applied_seq.store(self.historian.applied_seq, Ordering::Release);
+        let (alive, ended) = oneshot::channel();
         let historian = self.historian;
         let journal = historian.journal.clone();
-        let joined = thread::Builder::new().name("historian".into()).spawn(move || historian.run())?;
+        let joined = thread::Builder::new().name("historian".into()).spawn(move || {
+            let _alive = alive;
+            historian.run();
+        })?;
         let handle = HistorianHandle { questions: self.questions, journal, thread: joined.thread().clone(), shared };
-        Ok((handle, joined))
+        Ok((handle, joined, ended))
     }
 }
 

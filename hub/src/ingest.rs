@@ -30,6 +30,8 @@ pub struct Config {
     /// A device that is silent for so long is dropped.
     #[serde(with = "crate::config::duration")]
     pub silence_max: Duration,
+    /// Devices in all; further ones are refused.
+    pub devices_max: u32,
     /// Series in all; readings of further ones are dropped and counted.
     pub series_max: u32,
 }
@@ -42,6 +44,7 @@ impl Default for Config {
             hello_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(15),
             silence_max: Duration::from_secs(45),
+            devices_max: 20_000,
             series_max: 100_000,
         }
     }

@@ -130,6 +130,7 @@ pub struct Hub {
     pipeline_task: JoinHandle<Ended>,
     historian: HistorianHandle,
     historian_thread: thread::JoinHandle<()>,
+    historian_ended: oneshot::Receiver<()>,
     journal: journal::Handle,
     ready: watch::Sender<bool>,
     _lock: File,
@@ -176,7 +177,7 @@ impl Hub {
         };
         let replayed = Historian::replay(loaded, opened.journal.clone(), &history).map_err(BuildError::History)?;
         let state = replayed.state();
-        let (historian, historian_thread) = replayed.start().map_err(BuildError::Thread)?;
+        let (historian, historian_thread, historian_ended) = replayed.start().map_err(BuildError::Thread)?;
         let _ = historian_cell.set(historian.clone());
         let metrics = Arc::new(Metrics::default());
         let mut appender = opened.appender;
@@ -208,6 +209,7 @@ impl Hub {
             historian: historian.clone(),
             vitals,
             metrics,
+            readers: Arc::new(Semaphore::new(config.history.readers_max)),
             viewer_places: Arc::new(Semaphore::new(config.live.viewers_max)),
             ready: is_ready,
             sessions: watch::Sender::new(()),
@@ -225,6 +227,7 @@ impl Hub {
             pipeline_task: tokio::spawn(pipeline.run()),
             historian,
             historian_thread,
+            historian_ended,
             journal: opened.journal,
             ready,
             _lock: lock,
@@ -241,11 +244,21 @@ impl Hub {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         let mut asked = stop.0.subscribe();
         let code = tokio::select! {
+            // Nothing is ever sent on it: it closes when the thread is gone.
+            _ = self.historian_ended => {
+                self.ready.send_replace(false);
+                stop_accepting.send_replace(true);
+                let (done, stopped) = oneshot::channel();
+                if self.pipeline.request(Request::Stop(close::RESTARTING, done)).await.is_ok() {
+                    let _ = tokio::time::timeout(DRAIN_MAX, stopped).await;
+                }
+                return Ended::Broken("the historian");
+            }
             code = async { asked.wait_for(Option::is_some).await.map_or(None, |code| *code) } => code,
             ended = &mut pipeline => {
                 self.ready.send_replace(false);
                 stop_accepting.send_replace(true);
-                let ended = ended.unwrap_or_else(|error| Ended::JournalFailed(error.to_string()));
+                let ended = ended.unwrap_or(Ended::Broken("the pipeline"));
                 // Devices and viewers hear why (1011) before the sockets go.
                 let _ = tokio::time::timeout(DRAIN_MAX, self.web.sessions.closed()).await;
                 return ended;
@@ -261,7 +274,7 @@ impl Hub {
                 // The pipeline's own end says the rest.
                 let _ = stopped.await;
             }
-            (&mut pipeline).await.unwrap_or_else(|error| Ended::JournalFailed(error.to_string()))
+            (&mut pipeline).await.unwrap_or(Ended::Broken("the pipeline"))
         };
         let ended = tokio::time::timeout(SHUTDOWN_MAX / 2, finish).await.unwrap_or(Ended::Stopped);
         let drained = async { tokio::join!(&mut server, self.web.sessions.closed()) };
@@ -275,7 +288,11 @@ impl Hub {
             journal.close()
         });
         if let Ok(Ok(Err(error))) = tokio::time::timeout(SHUTDOWN_MAX / 4, close).await {
-            return Ended::JournalFailed(error.to_string());
+            // A full disk, mostly: what could not be written was not acknowledged either, and devices still have it.
+            tracing::warn!(
+                error = format!("{:#}", anyhow::Error::from(error)),
+                "the journal could not write everything"
+            );
         }
         ended
     }

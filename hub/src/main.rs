@@ -1,6 +1,6 @@
 //! Arguments, tracing, signals, exit codes; everything else is in the library.
 
-use std::{io::IsTerminal, num::NonZero, process::ExitCode, thread};
+use std::{io::IsTerminal, num::NonZero, process::ExitCode, thread, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
@@ -47,7 +47,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = runtime.enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(serve(cli, config))
+    let outcome = runtime.block_on(serve(cli, config));
+    // What still blocks a thread (a query, a disk that does not answer) has nothing left to say.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
 }
 
 async fn serve(cli: &Cli, config: hub::Config) -> anyhow::Result<()> {
@@ -79,10 +82,16 @@ async fn serve(cli: &Cli, config: hub::Config) -> anyhow::Result<()> {
             demo.stop().await;
         }
         stopping.stop(code);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // Asked twice: at once, then. What was acknowledged is on disk whatever happens.
+        std::process::exit(130);
     });
     let ended = hub.serve(listener, stop).await;
     match ended {
         Ended::Stopped => Ok(()),
-        failed @ Ended::JournalFailed(_) => Err(failed.into()),
+        failed => Err(failed.into()),
     }
 }

@@ -83,6 +83,8 @@ metrics! {
     readings_skewed: Counter = "readings_skewed",
     /// Requests to the HTTP door that were refused.
     posts_refused: Counter = "posts_refused",
+    /// New devices refused because there are as many as may be.
+    devices_refused: Counter = "devices_refused",
     /// Spools that were rolled back.
     stale_spools: Counter = "spools_stale",
     /// Devices that another connection took over.

@@ -56,6 +56,8 @@ const REQUESTS_WAITING_MAX: usize = 1_024;
 const INPUTS_AT_ONCE: usize = 256;
 /// Appended and not yet durable bytes above which no more input is taken.
 const BACKLOG_BYTES_MAX: usize = 16 << 20;
+/// The clock may be set back by so much (a time server's correction) and is still believed.
+const CLOCK_STEP_US_MAX: i64 = 1_000_000;
 /// How often states of devices and the catalogue are looked at for viewers.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -276,6 +278,9 @@ pub struct Pipeline {
     /// The same instant on the monotonic clock.
     now: Instant,
     last_arrival_us: i64,
+    is_clock_synchronised: bool,
+    /// The credit that devices were last told without their asking.
+    announced_credit: u64,
     run: u64,
     journal: journal::Handle,
     journal_bytes_max: u64,
@@ -299,6 +304,11 @@ pub enum Ended {
         "the journal cannot be written: {0}. Check the disk, then start the hub again: what was acknowledged is safe"
     )]
     JournalFailed(String),
+    /// A part of the hub broke down; this is a mistake in the program.
+    #[error(
+        "{0} broke down. Start the hub again: what was acknowledged is safe. Please report this with the log above"
+    )]
+    Broken(&'static str),
 }
 
 impl Pipeline {
@@ -307,7 +317,8 @@ impl Pipeline {
         let (input_sender, inputs) = mpsc::channel(INPUTS_WAITING_MAX);
         let (request_sender, requests) = mpsc::channel(REQUESTS_WAITING_MAX);
         let (presence, vitals) = Presence::new(&parts.state);
-        let durable_seq = parts.appender.next_seq() - 1;
+        let credit = parts.config.credit;
+        let durable_seq = parts.journal.durable_seq();
         let pipeline = Self {
             state: parts.state,
             appender: parts.appender,
@@ -324,6 +335,8 @@ impl Pipeline {
             arrival_us: clock::now_us(),
             now: Instant::now(),
             last_arrival_us: parts.last_arrival_us,
+            is_clock_synchronised: clock::is_synchronised(),
+            announced_credit: credit,
             run: parts.run,
             journal: parts.journal,
             journal_bytes_max: parts.journal_bytes_max,
@@ -359,8 +372,14 @@ impl Pipeline {
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
                 _ = self.inputs.recv_many(&mut taken, INPUTS_AT_ONCE), if takes_input => {}
             }
-            self.now = Instant::now();
-            self.arrival_us = clock::now_us();
+            // Requests come first above, so that screens stay quick; here inputs get their turn whatever came.
+            while takes_input
+                && taken.len() < INPUTS_AT_ONCE
+                && let Ok(input) = self.inputs.try_recv()
+            {
+                taken.push(input);
+            }
+            self.read_clocks();
             for input in taken.drain(..) {
                 self.on_input(input);
             }
@@ -416,6 +435,7 @@ impl Pipeline {
         }
         if let Some(disk_full) = news.disk_full {
             self.disk_full = disk_full;
+            self.announced_credit = self.credit();
             self.metrics.disk_full.set(i64::from(disk_full));
             self.announce_credit();
         }
@@ -428,14 +448,17 @@ impl Pipeline {
     }
 
     fn on_tick(&mut self) {
-        self.now = Instant::now();
-        self.arrival_us = clock::now_us();
+        self.read_clocks();
+        self.is_clock_synchronised = clock::is_synchronised();
         let journal_bytes = self.journal.used_bytes();
         self.metrics.journal_bytes.set(journal_bytes as i64);
         self.metrics.journal_durable.set(self.durable_seq as i64);
         let was_behind = std::mem::replace(&mut self.history_behind, journal_bytes > self.journal_bytes_max);
         if was_behind != self.history_behind {
             tracing::warn!(behind = self.history_behind, journal_bytes, "history falls behind: devices have to wait");
+        }
+        if self.credit() != self.announced_credit {
+            self.announced_credit = self.credit();
             self.announce_credit();
         }
         self.look_after_viewers();
@@ -446,7 +469,8 @@ impl Pipeline {
 
     /// Once everything appended is durable and acknowledged, closes the connections and ends.
     fn finish_stopping(&mut self) -> Option<Ended> {
-        let is_last = self.stopping.is_some() && self.durable_seq + 1 >= self.appender.next_seq();
+        // With a full disk nothing more becomes durable: what is not acknowledged stays with the devices.
+        let is_last = self.stopping.is_some() && (self.disk_full || self.durable_seq + 1 >= self.appender.next_seq());
         let (code, done) = self.stopping.take_if(|_| is_last)?;
         self.send_all_acks();
         self.connections.close_all(code, "the hub is stopping");
@@ -456,9 +480,16 @@ impl Pipeline {
         Some(Ended::Stopped)
     }
 
-    /// Whether the hub's own clock can be used to judge a device's.
+    fn read_clocks(&mut self) {
+        self.now = Instant::now();
+        self.arrival_us = clock::now_us();
+        self.last_arrival_us = self.last_arrival_us.max(self.arrival_us);
+    }
+
+    /// Whether the hub's own clock can be used to judge a device's: not while the system says that it is not
+    /// synchronised, nor while it is behind what it once was.
     fn is_clock_trusted(&self) -> bool {
-        self.arrival_us >= self.last_arrival_us
+        self.is_clock_synchronised && self.arrival_us + CLOCK_STEP_US_MAX >= self.last_arrival_us
     }
 }
 

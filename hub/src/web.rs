@@ -92,6 +92,8 @@ pub struct Web {
     pub vitals: Vitals,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Places for questions of the API that read history.
+    pub readers: Arc<Semaphore>,
     /// Places for viewers.
     pub viewer_places: Arc<Semaphore>,
     /// Whether the hub is ready to take readings.

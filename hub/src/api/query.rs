@@ -3,7 +3,10 @@
 //! Reduced answers are bounded and made in one piece. Raw ones (`points=0`) are streamed a page at a time, and no read
 //! transaction is held while a page is on its way to a slow reader.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -22,7 +25,7 @@ use serde::Deserialize;
 use super::error::Problem;
 use crate::{
     clock,
-    pipeline::{resolve, series_row},
+    pipeline::{Stopped, resolve, series_row},
     web::Web,
 };
 
@@ -31,7 +34,9 @@ mod json;
 mod raw;
 
 /// Points in one answer, all series together.
-const POINTS_IN_ALL_MAX: usize = 2_000_000;
+const POINTS_IN_ALL_MAX: usize = 1_000_000;
+/// Reading for one answer may take so long.
+const READING_MAX: Duration = Duration::from_secs(20);
 /// Points a series when the question does not say.
 const POINTS_DEFAULT: u32 = 800;
 /// How far back when the question does not say, microseconds: an hour.
@@ -86,22 +91,34 @@ struct Answered {
 /// Answers a question.
 pub async fn query(State(web): State<Arc<Web>>, Query(parameters): Query<Parameters>) -> Result<Response, Problem> {
     let question = Question::read(&parameters, clock::now_us())?;
+    if question.points == 0 && parameters.layout == Layout::Wide {
+        return Err(Problem::bad_parameter("layout", "raw readings (points=0) come in long rows"));
+    }
     if question.points == 0 {
         return raw::stream(web, question, parameters.format).await;
     }
-    let (answers, question) = ask(&web, question).await?;
-    Ok(match (parameters.format, parameters.layout) {
+    ask(&web, question, parameters.format, parameters.layout).await
+}
+
+/// Formats an answer; millions of numbers take a while, so this belongs on a blocking thread.
+fn format_answer(
+    question: &Question,
+    answers: &[Answered],
+    format: Format,
+    layout: Layout,
+) -> Result<Response, Problem> {
+    Ok(match (format, layout) {
         (Format::Json, _) => {
             let body =
-                serde_json::to_vec(&json::Answer::new(&question, &answers)).expect("an answer is numbers and text");
+                serde_json::to_vec(&json::Answer::new(question, answers)).expect("an answer is numbers and text");
             ([(CONTENT_TYPE, "application/json")], body).into_response()
         }
         (Format::Cbor, _) => {
-            let body = protocol::codec::to_vec(&json::Answer::new(&question, &answers));
+            let body = protocol::codec::to_vec(&json::Answer::new(question, answers));
             ([(CONTENT_TYPE, "application/cbor")], body).into_response()
         }
-        (Format::Csv, Layout::Long) => csv_response(csv::long(&answers).into()),
-        (Format::Csv, Layout::Wide) => csv_response(csv::wide(&answers).into()),
+        (Format::Csv, Layout::Long) => csv_response(csv::long(answers).into()),
+        (Format::Csv, Layout::Wide) => csv_response(csv::wide(answers)?.into()),
     })
 }
 
@@ -113,20 +130,31 @@ fn csv_response(body: Body) -> Response {
     (headers, body).into_response()
 }
 
-async fn ask(web: &Web, question: Question) -> Result<(Vec<Answered>, Question), Problem> {
+async fn ask(web: &Web, question: Question, format: Format, layout: Layout) -> Result<Response, Problem> {
+    // Before the question is put: with every reader taken by exports, further ones wait here and live screens do not.
+    let reader = Arc::clone(&web.readers).acquire_owned().await.map_err(|_| Stopped)?;
     let (from_us, to_us) = (question.from_us, question.to_us);
     let selector = question.selector.clone();
+    let points = question.points;
     let asked = web.historian.ask_now(move |present| {
         let series = resolve(present.state, &selector);
+        check_size(series.len(), points)?;
         let rows: Vec<SeriesRow> = series.iter().map(|&series| series_row(present.state, series)).collect();
-        (rows, present.view(&series, from_us, to_us))
+        let view = present.view(&series, from_us, to_us).map_err(|error| Problem::history(&error))?;
+        Ok::<_, Problem>((rows, view))
     });
-    let (rows, view) = asked.await?;
-    check_size(rows.len(), question.points)?;
-    let mut view = view.map_err(|error| Problem::history(&error))?;
+    let (rows, mut view): (Vec<SeriesRow>, View) = asked.await??;
     let read = move || {
-        let answers = rows.into_iter().map(|row| answer(row, &mut view, &question)).collect::<Result<Vec<_>, _>>()?;
-        Ok((answers, question))
+        let give_up_at = Instant::now() + READING_MAX;
+        let mut answers = Vec::with_capacity(rows.len());
+        for row in rows {
+            if Instant::now() > give_up_at {
+                return Err(Problem::overloaded("this takes too long: ask for fewer series or a shorter time"));
+            }
+            answers.push(answer(row, &mut view, &question)?);
+        }
+        drop((view, reader));
+        format_answer(&question, &answers, format, layout)
     };
     tokio::task::spawn_blocking(read).await.map_err(|error| Problem::history(&error))?
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Problem;
 use crate::{
     clock::wire_ms,
-    pipeline::{resolve, series_row},
+    pipeline::{Stopped, resolve, series_row},
     web::Web,
 };
 
@@ -59,6 +59,7 @@ pub async fn list(
         .map_err(|error| Problem::bad_parameter("match", error))?;
     let limit = parameters.limit.unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX);
     let after = parameters.after;
+    let reader = Arc::clone(&web.readers).acquire_owned().await.map_err(|_| Stopped)?;
     let asked = web.historian.ask_now(move |present| {
         let matching = resolve(present.state, &selector);
         let mut page: Vec<u32> =
@@ -70,9 +71,13 @@ pub async fn list(
         present.view(&page, i64::MIN, i64::MAX).map(|view| (rows, next, view))
     });
     let (rows, next, mut view) = asked.await?.map_err(|error| Problem::history(&error))?;
-    let series = tokio::task::spawn_blocking(move || with_latest(rows, &mut view))
-        .await
-        .map_err(|error| Problem::history(&error))??;
+    let series = tokio::task::spawn_blocking(move || {
+        let rows = with_latest(rows, &mut view);
+        drop((view, reader));
+        rows
+    })
+    .await
+    .map_err(|error| Problem::history(&error))??;
     Ok(Json(SeriesPage { series, next }))
 }
 

@@ -46,13 +46,13 @@ pub struct Admitted {
 }
 
 impl SessionClock {
-    /// Judges a hello's clock at its arrival.
-    pub fn of_hello(hello: &Hello, arrival_us: i64) -> Self {
+    /// Judges a hello's clock at its arrival; an untrusted hub clock judges nobody's.
+    pub fn of_hello(hello: &Hello, arrival_us: i64, hub_clock_trusted: bool) -> Self {
         if hello.import {
             return Self::Import;
         }
         match (hello.clock, hello.now_us) {
-            (Clock::Unix, Some(now_us)) if !is_plausible(now_us, now_us, arrival_us) => {
+            (Clock::Unix, Some(now_us)) if hub_clock_trusted && !is_plausible(now_us, now_us, arrival_us) => {
                 // The device knows only the spacing of its readings; one offset keeps it.
                 Self::Shifted { shift_us: arrival_us.saturating_sub(now_us), flags: flags::SKEWED }
             }
@@ -145,21 +145,21 @@ mod tests {
 
     #[test]
     fn plausible_times_are_kept() {
-        let mut clock = SessionClock::of_hello(&hello(Clock::Unix, Some(NOW_US), 1, 1), NOW_US);
+        let mut clock = SessionClock::of_hello(&hello(Clock::Unix, Some(NOW_US), 1, 1), NOW_US, true);
         assert_eq!(admit(&mut clock, &[NOW_US - 3600 * SECOND_US, NOW_US + AHEAD_US_MAX]), (0, 0));
         assert_eq!(admit(&mut clock, &[]), (0, 0));
     }
 
     #[test]
     fn a_clock_in_1970_keeps_its_spacing_and_is_flagged() {
-        let mut clock = SessionClock::of_hello(&hello(Clock::Unix, Some(60 * SECOND_US), 1, 1), NOW_US);
+        let mut clock = SessionClock::of_hello(&hello(Clock::Unix, Some(60 * SECOND_US), 1, 1), NOW_US, true);
         let shift_us = NOW_US - 60 * SECOND_US;
         assert_eq!(admit(&mut clock, &[50 * SECOND_US, 55 * SECOND_US]), (shift_us, flags::SKEWED));
     }
 
     #[test]
     fn without_now_an_impossible_message_ends_at_its_arrival() {
-        let mut clock = SessionClock::of_hello(&hello(Clock::Unix, None, 1, 1), NOW_US);
+        let mut clock = SessionClock::of_hello(&hello(Clock::Unix, None, 1, 1), NOW_US, true);
         assert_eq!(admit(&mut clock, &[10 * SECOND_US, 20 * SECOND_US]), (NOW_US - 20 * SECOND_US, flags::SKEWED));
         let ahead_us = NOW_US + AHEAD_US_MAX + 1;
         assert_eq!(admit(&mut clock, &[ahead_us]), (NOW_US - ahead_us, flags::SKEWED));
@@ -173,8 +173,16 @@ mod tests {
     }
 
     #[test]
+    fn a_hub_that_booted_an_hour_behind_leaves_good_clocks_alone() {
+        let device_now_us = NOW_US + 3600 * SECOND_US;
+        let mut clock = SessionClock::of_hello(&hello(Clock::Unix, Some(device_now_us), 1, 1), NOW_US, false);
+        let admitted = clock.admit(&batch(&[device_now_us]), NOW_US, false);
+        assert_eq!((admitted.shift_us, admitted.flags), (0, flags::SKEWED));
+    }
+
+    #[test]
     fn a_boot_clock_gets_one_offset_for_the_whole_hello() {
-        let mut clock = SessionClock::of_hello(&hello(Clock::Boot, Some(90 * SECOND_US), 1, 1), NOW_US);
+        let mut clock = SessionClock::of_hello(&hello(Clock::Boot, Some(90 * SECOND_US), 1, 1), NOW_US, true);
         let shift_us = NOW_US - 90 * SECOND_US;
         assert_eq!(admit(&mut clock, &[80 * SECOND_US]), (shift_us, 0));
         assert_eq!(admit(&mut clock, &[89 * SECOND_US]), (shift_us, 0));
@@ -182,7 +190,7 @@ mod tests {
 
     #[test]
     fn an_old_boots_spool_is_placed_before_its_arrival_and_flagged() {
-        let mut clock = SessionClock::of_hello(&hello(Clock::Boot, None, 1, 4), NOW_US);
+        let mut clock = SessionClock::of_hello(&hello(Clock::Boot, None, 1, 4), NOW_US, true);
         let (shift_us, flags) = admit(&mut clock, &[0, 10 * SECOND_US]);
         assert_eq!((shift_us, flags), (NOW_US - 10 * SECOND_US - 2 * 10 * SECOND_US, flags::ESTIMATED));
         assert_eq!(admit(&mut clock, &[10 * SECOND_US, 20 * SECOND_US]), (shift_us, flags::ESTIMATED));
@@ -193,7 +201,7 @@ mod tests {
     fn an_import_keeps_its_times_whatever_they_are() {
         let mut import = hello(Clock::Unix, None, 1, 1);
         import.import = true;
-        let mut clock = SessionClock::of_hello(&import, NOW_US);
+        let mut clock = SessionClock::of_hello(&import, NOW_US, true);
         assert_eq!(admit(&mut clock, &[-5, NOW_US * 2]), (0, 0));
     }
 }

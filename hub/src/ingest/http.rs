@@ -2,7 +2,7 @@
 //!
 //! Turns the body into a [`Post`] and hands it to the pipeline; answered when it is durable.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -14,15 +14,18 @@ use axum::{
 use protocol::{
     codec::{self, number::Whole},
     ids::{Id, IdError},
-    limits::READINGS_PER_MESSAGE_MAX,
+    limits::{CHANNELS_PER_DEVICE_MAX, READINGS_PER_MESSAGE_MAX},
 };
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, MapAccess, SeqAccess, Visitor},
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::{api::error::Problem, pipeline::Input, web::Web};
+
+/// Whoever posts is told to come back after this.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Readings that came without a connection.
 #[derive(Debug)]
@@ -57,9 +60,17 @@ pub struct Posted {
     pub stored: u64,
     /// Readings that were there already.
     pub duplicate: u64,
+    /// Readings left out because the device or the hub has as many series as it may.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
     /// The times could not be true and were anchored on arrival.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skewed: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why a post is not taken.
@@ -92,6 +103,12 @@ pub enum PostError {
     /// The device has too many channels.
     #[error("the device would have more than 256 channels")]
     TooManyChannels,
+    /// The hub has as many devices as it may.
+    #[error("the hub knows {0} devices already: raise ingest.devices_max")]
+    TooManyDevices(u32),
+    /// The pipeline does not keep up.
+    #[error("the hub does not keep up: try again in a few seconds")]
+    Busy,
     /// The decoder refused it.
     #[error("{0}")]
     Refused(String),
@@ -107,7 +124,7 @@ impl PostError {
     fn status(&self) -> u16 {
         match self {
             Self::DiskFull => 507,
-            Self::Stopping => 503,
+            Self::Stopping | Self::Busy => 503,
             _ => 400,
         }
     }
@@ -137,8 +154,11 @@ async fn take(web: &Web, is_cbor: bool, body: &[u8]) -> Result<Posted, PostError
         return Err(PostError::DiskFull);
     }
     let (reply, answer) = oneshot::channel();
-    web.pipeline.input(Input::Post(Box::new(post), reply)).await.map_err(|_| PostError::Stopping)?;
-    answer.await.map_err(|_| PostError::Stopping)?
+    let taken = async {
+        web.pipeline.input(Input::Post(Box::new(post), reply)).await.map_err(|_| PostError::Stopping)?;
+        answer.await.map_err(|_| PostError::Stopping)?
+    };
+    timeout(ANSWER_MAX, taken).await.map_err(|_| PostError::Busy)?
 }
 
 #[derive(Deserialize)]
@@ -185,6 +205,9 @@ impl Body {
                 let channel = if let Some(&channel) = places.get(&name) {
                     channel
                 } else {
+                    if post.channels.len() == CHANNELS_PER_DEVICE_MAX {
+                        return Err(PostError::TooManyChannels);
+                    }
                     post.channels.push(id("channel", &name)?);
                     places.insert(name, post.channels.len() - 1);
                     post.channels.len() - 1

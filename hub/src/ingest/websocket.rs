@@ -34,7 +34,7 @@ use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use super::link::{Link, Outbox};
 use crate::{
     api::error::Problem,
-    pipeline::{Input, PipelineHandle},
+    pipeline::{Input, PipelineHandle, Stopped},
     web::{Permit, Web},
 };
 
@@ -47,6 +47,11 @@ const WRITE_BUFFER_BYTES: usize = 4 * 1024;
 const WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
 /// A device that takes nothing for so long is dropped.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A message that the pipeline does not take for so long (a full disk, history behind) ends the connection: the device
+/// keeps it, and a thousand waiting connections would only use up places.
+const BRING_MAX: Duration = Duration::from_secs(10);
+/// Then the device is asked to come back after this.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How long the other side may take to answer a close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -114,9 +119,14 @@ impl Session {
             End::Close(code, reason) => format!("{code} {reason}"),
             End::Broken => "connection lost".to_owned(),
         };
-        if let End::Close(code, reason) = end {
-            self.web.metrics.closed(code);
-            self.close(code, reason).await;
+        match end {
+            End::Close(code, reason) => {
+                self.web.metrics.closed(code);
+                self.close(code, reason).await;
+            }
+            // The answer to the device's close is queued; without this flush it would see a broken connection.
+            End::Closed(_) => drop(timeout(CLOSE_TIMEOUT, self.socket.flush()).await),
+            End::Broken => {}
         }
         if self.has_said_hello {
             // A stopped pipeline has closed the books already.
@@ -259,11 +269,17 @@ impl Session {
     /// Hands an input to the pipeline. When that has stopped, what it left on the link are the last acknowledgements
     /// and the code to close with.
     async fn bring(&mut self, input: Input) -> Result<(), End> {
-        if self.pipeline.input(input).await.is_ok() {
-            return Ok(());
+        match timeout(BRING_MAX, self.pipeline.input(input)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Stopped)) => {
+                self.write(self.link.take()).await?;
+                Err(End::Close(close::STOPPING, "the hub is stopping".into()))
+            }
+            Err(_) => {
+                let retry_after_ms = RETRY_AFTER.as_millis();
+                Err(End::Close(close::OVERLOADED, format!("retry_after_ms={retry_after_ms}")))
+            }
         }
-        self.write(self.link.take()).await?;
-        Err(End::Close(close::STOPPING, "the hub is stopping".into()))
     }
 
     /// Writes what the pipeline left: control first, then the latest acknowledgement, then the close.

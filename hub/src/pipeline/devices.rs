@@ -112,6 +112,14 @@ impl Pipeline {
                 return;
             }
         }
+        if device.is_none() && self.state.devices.len() >= self.config.devices_max as usize {
+            self.metrics.devices_refused.inc();
+            let message =
+                format!("the hub knows {} devices already: raise ingest.devices_max", self.config.devices_max);
+            link.error("too_many_devices", message, None);
+            link.close(close::POLICY, "too_many_devices");
+            return;
+        }
         self.take_over(number, &hello.device, device);
         let catalogue = self.catalogue_record(&hello.device, hello.spool, &hello.channels, Some(hello));
         let (device, stream) = (catalogue.device, catalogue.stream);
@@ -124,7 +132,7 @@ impl Pipeline {
             self.note_connection(Kind::Connect, device, String::new());
         }
         let durable = self.state.streams[&stream].durable;
-        let clock = SessionClock::of_hello(hello, self.arrival_us);
+        let clock = SessionClock::of_hello(hello, self.arrival_us, self.is_clock_trusted());
         self.connections.insert(
             number,
             Connection {
@@ -232,8 +240,10 @@ impl Pipeline {
         if is_known {
             return;
         }
-        self.appender.append(Kind::Catalogue, self.arrival_us, &[&record::encode(catalogue)]);
-        self.state.apply_catalogue(catalogue);
+        let seq = self.appender.append(Kind::Catalogue, self.arrival_us, &[&record::encode(catalogue)]);
+        self.state.apply_catalogue(catalogue, seq, self.arrival_us);
+        // Only whoever replays the journal needs the channels of forgotten spools.
+        self.state.prune(u64::MAX);
         self.presence.declared(&self.state, catalogue.device);
         self.viewers.catalogue_changed(catalogue.device);
         self.metrics.series.set(self.state.series.len() as i64);

@@ -23,15 +23,16 @@ pub(super) struct Scratch {
 
 impl Pipeline {
     pub(super) fn on_frame(&mut self, number: u64, frame: &[u8]) {
+        let is_trusted = self.is_clock_trusted();
         // A connection that was taken over or closed has nothing more to say here.
         let Some(connection) = self.connections.get_mut(number) else { return };
-        let Some(stream) = self.state.streams.get(&connection.stream) else { return };
+        let Some(stream) = self.state.streams.get(&connection.stream) else {
+            self.say_hello_again(number);
+            return;
+        };
         match data::decode(frame, &stream.channels, &mut self.messages.batch) {
             Ok(()) => {
-                let admitted = {
-                    let is_trusted = self.arrival_us >= self.last_arrival_us;
-                    connection.clock.admit(&self.messages.batch, self.arrival_us, is_trusted)
-                };
+                let admitted = { connection.clock.admit(&self.messages.batch, self.arrival_us, is_trusted) };
                 let stream = connection.stream;
                 self.store(number, stream, frame, admitted);
             }
@@ -49,11 +50,18 @@ impl Pipeline {
         }
     }
 
-    /// Gives a decoded message its place; the batch of the scratch holds it. True when it was not a duplicate.
-    pub(super) fn store(&mut self, connection: u64, number: u32, frame: &[u8], admitted: Admitted) -> bool {
+    /// Gives a decoded message its place; the batch of the scratch holds it. Gives how many readings were stored and
+    /// dropped; none for a duplicate.
+    pub(super) fn store(
+        &mut self,
+        connection: u64,
+        number: u32,
+        frame: &[u8],
+        admitted: Admitted,
+    ) -> Option<(u64, u64)> {
         let seq = self.messages.batch.seq;
         if !self.is_next(connection, number, seq) {
-            return false;
+            return None;
         }
         let head = DataHead { stream: number, seq, shift_us: admitted.shift_us, flags: admitted.flags };
         let mut buffer = [0; DATA_HEAD_BYTES_MAX];
@@ -83,7 +91,7 @@ impl Pipeline {
             self.metrics.readings_skewed.inc_by(batch.len() as u64);
         }
         self.presence.touch(device, self.arrival_us);
-        true
+        Some((stored, dropped))
     }
 
     /// Journals that a message was refused, acknowledges it, and tells the device why.
@@ -125,7 +133,10 @@ impl Pipeline {
     pub(super) fn on_gap(&mut self, number: u64, from: u64, to: u64, reason: String) {
         let Some(connection) = self.connections.get_mut(number) else { return };
         let stream = connection.stream;
-        let mark = self.state.streams[&stream].mark;
+        let Some(mark) = self.state.streams.get(&stream).map(|stream| stream.mark) else {
+            self.say_hello_again(number);
+            return;
+        };
         if to <= mark {
             self.acks_due(number);
             return;
@@ -134,6 +145,14 @@ impl Pipeline {
             self.put_gap(stream, mark + 1, from - 1, UNEXPLAINED.into());
         }
         self.put_gap(stream, from.max(mark + 1), to, reason);
+    }
+
+    /// The connection's spool was forgotten: the device has used eight newer ones meanwhile.
+    fn say_hello_again(&mut self, number: u64) {
+        if let Some(connection) = self.connections.get_mut(number) {
+            connection.link.close(close::POLICY, "this spool was forgotten for newer ones: say hello again");
+        }
+        self.on_closed(number, "its spool was forgotten".into());
     }
 
     fn put_gap(&mut self, stream: u32, from: u64, to: u64, reason: String) {

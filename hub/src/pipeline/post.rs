@@ -38,6 +38,12 @@ impl Pipeline {
         if self.disk_full {
             return Err(PostError::DiskFull);
         }
+        if self.state.device_number(post.device.as_str()).is_none()
+            && self.state.devices.len() >= self.config.devices_max as usize
+        {
+            self.metrics.devices_refused.inc();
+            return Err(PostError::TooManyDevices(self.config.devices_max));
+        }
         let (spool, given_seq) = post.place.map_or((0, None), |(spool, seq)| (spool, Some(seq)));
         let channels = self.channels_with(&post.device, spool, &post.channels)?;
         let catalogue = self.catalogue_record(&post.device, spool, &channels, None);
@@ -50,13 +56,13 @@ impl Pipeline {
         data::decode(&frame, decoding, &mut self.messages.batch)
             .map_err(|error| PostError::Refused(error.to_string()))?;
         let admitted = SessionClock::Unix.admit(&self.messages.batch, self.arrival_us, self.is_clock_trusted());
-        let is_new = self.store(NO_CONNECTION, stream, &frame, admitted);
-        Ok(Posted {
-            acked: seq.max(mark),
-            stored: if is_new { post.points.len() as u64 } else { 0 },
-            duplicate: if is_new { 0 } else { post.points.len() as u64 },
-            skewed: admitted.flags & flags::SKEWED != 0,
-        })
+        let count = post.points.len() as u64;
+        let (stored, dropped, duplicate) = match self.store(NO_CONNECTION, stream, &frame, admitted) {
+            Some((stored, dropped)) => (stored, dropped, 0),
+            None => (0, 0, count),
+        };
+        let skewed = admitted.flags & flags::SKEWED != 0;
+        Ok(Posted { acked: seq.max(mark), stored, duplicate, dropped, skewed })
     }
 
     /// The spool's channel list with the posted names behind it where they are new.
@@ -79,11 +85,11 @@ impl Pipeline {
                         ChannelDecl { scale: None, offset: None, ..decl }
                     },
                 );
+                if channels.len() == CHANNELS_PER_DEVICE_MAX {
+                    return Err(PostError::TooManyChannels);
+                }
                 channels.push(decl);
             }
-        }
-        if channels.len() > CHANNELS_PER_DEVICE_MAX {
-            return Err(PostError::TooManyChannels);
         }
         Ok(channels)
     }

@@ -42,8 +42,11 @@ pub struct Device {
     pub labels: BTreeMap<String, String>,
     /// Its series in the order they were first declared.
     pub series: Vec<u32>,
-    /// Its remembered streams, oldest first.
+    /// Its remembered streams, in the order they were made.
     pub streams: VecDeque<u32>,
+    /// Streams whose marks are forgotten, each with the record that forgot it. Their channels are still needed to
+    /// read older records of the journal again, see [`State::prune`].
+    pub forgotten: Vec<(u32, u64)>,
     /// When its last message arrived, microseconds.
     pub last_arrival_us: i64,
     /// What became of its messages.
@@ -107,6 +110,8 @@ pub struct Stream {
     /// The highest message number known to be on disk: the only one ever acknowledged. Moved by the pipeline at each
     /// commit, not by records.
     pub durable: u64,
+    /// The arrival of the last record that was about it, microseconds: the one unused for longest is forgotten first.
+    pub last_used_us: i64,
     /// The newest time of a reading on it, microseconds.
     pub newest_us: Option<i64>,
     /// What decoding needs, in the spool's order.
@@ -170,7 +175,7 @@ impl State {
             }
             Kind::Catalogue => {
                 let catalogue: CatalogueRecord = decode(record.payload)?;
-                self.apply_catalogue(&catalogue);
+                self.apply_catalogue(&catalogue, record.seq, record.arrival_us);
                 Ok(Applied::Catalogue(catalogue))
             }
             Kind::Connect | Kind::Disconnect | Kind::HubStart | Kind::HubStop | Kind::Timer | Kind::Operator => {
@@ -241,33 +246,28 @@ impl State {
         // A stream that is not known was forgotten (more than eight newer spools): its marks are gone by design.
         let stream = self.streams.get_mut(&stream)?;
         stream.mark = stream.mark.max(seq);
+        stream.last_used_us = stream.last_used_us.max(arrival_us);
         let device = &mut self.devices[stream.device as usize];
         device.last_arrival_us = device.last_arrival_us.max(arrival_us);
         Some(device)
     }
 
-    /// Puts a device, a spool and its channels in place.
-    pub fn apply_catalogue(&mut self, record: &CatalogueRecord) {
-        let number = record.device as usize;
-        if number == self.devices.len() {
-            self.by_id.insert(record.id.as_str().into(), record.device);
-            self.devices.push(Device::new(record.id.as_str()));
-        }
-        let device = &mut self.devices[number];
+    /// Puts a device, a spool and its channels in place; `seq` and `arrival_us` are the record's.
+    pub fn apply_catalogue(&mut self, record: &CatalogueRecord, seq: u64, arrival_us: i64) {
+        let device = self.device_or_placeholder(record.device);
+        device.id = record.id.as_str().into();
         device.title.clone_from(&record.title);
         device.model.clone_from(&record.model);
         device.firmware.clone_from(&record.firmware);
         device.labels.clone_from(&record.labels);
+        self.by_id.insert(record.id.as_str().into(), record.device);
         for (decl, series) in record.channels.iter().zip(&record.series) {
-            let Some(series) = *series else { continue };
-            if series as usize == self.series.len() {
-                self.series.push(Series { device: record.device, decl: decl.clone() });
-                device.series.push(series);
-            } else {
-                self.series[series as usize].decl = decl.clone();
+            if let Some(series) = *series {
+                self.put_series(series, record.device, decl.clone());
             }
         }
         self.next_stream = self.next_stream.max(record.stream + 1);
+        let device = &mut self.devices[record.device as usize];
         let stream = self.streams.entry(record.stream).or_insert_with(|| {
             device.streams.push_back(record.stream);
             Stream {
@@ -275,33 +275,83 @@ impl State {
                 spool: record.spool,
                 mark: 0,
                 durable: 0,
+                last_used_us: 0,
                 newest_us: None,
                 channels: Vec::new(),
                 decls: Vec::new(),
                 series: Vec::new(),
             }
         });
+        stream.last_used_us = stream.last_used_us.max(arrival_us);
         stream.channels = record.channels.iter().map(ChannelDecl::decoding).collect();
         stream.decls.clone_from(&record.channels);
         stream.series.clone_from(&record.series);
-        self.forget_old_streams(record.device);
+        self.forget_old_streams(record.device, record.stream, seq);
     }
 
-    /// Keeps the marks of the last spools only; the hub's own (spool 0) is never forgotten.
-    fn forget_old_streams(&mut self, device: u32) {
-        let device = &mut self.devices[device as usize];
-        let is_own = |number: &u32, streams: &HashMap<u32, Stream>| streams.get(number).is_some_and(|s| s.spool == 0);
-        while device.streams.iter().filter(|number| !is_own(number, &self.streams)).count() > SPOOLS_REMEMBERED {
-            let oldest = device.streams.iter().position(|number| !is_own(number, &self.streams));
-            let Some(number) = oldest.and_then(|place| device.streams.remove(place)) else { return };
-            self.streams.remove(&number);
+    /// The device of this number. After damage to the journal the record that made it may be lost: then it is here
+    /// under a name that says so, and numbers stay what they are.
+    fn device_or_placeholder(&mut self, number: u32) -> &mut Device {
+        while self.devices.len() <= number as usize {
+            let name = format!("lost-device-{}", self.devices.len());
+            self.devices.push(Device::new(&name));
+        }
+        &mut self.devices[number as usize]
+    }
+
+    /// Puts a series in place; numbers before it that no record speaks of stay placeholders of the same device.
+    pub(super) fn put_series(&mut self, number: u32, device: u32, decl: ChannelDecl) {
+        while self.series.len() <= number as usize {
+            self.series.push(Series { device, decl: decl.clone() });
+        }
+        self.series[number as usize] = Series { device, decl };
+        let series = &mut self.devices[device as usize].series;
+        if !series.contains(&number) {
+            series.push(number);
         }
     }
 
-    /// Puts a stored device back, in the order of numbers.
-    pub(super) fn restore_device(&mut self, device: Device) {
-        self.by_id.insert(device.id.clone(), self.devices.len() as u32);
-        self.devices.push(device);
+    /// Keeps the marks of the last spools only; the hub's own (spool 0) and the one just spoken of are never forgotten.
+    fn forget_old_streams(&mut self, device: u32, current: u32, seq: u64) {
+        let device = &mut self.devices[device as usize];
+        loop {
+            let spools = device.streams.iter().filter_map(|&number| Some((number, self.streams.get(&number)?)));
+            let forgettable: Vec<_> = spools.filter(|&(_, stream)| stream.spool != 0).collect();
+            if forgettable.len() <= SPOOLS_REMEMBERED {
+                return;
+            }
+            let others = forgettable.iter().filter(|&&(number, _)| number != current);
+            let Some(&(oldest, _)) = others.min_by_key(|(number, stream)| (stream.last_used_us, *number)) else {
+                return;
+            };
+            device.streams.retain(|&number| number != oldest);
+            device.forgotten.push((oldest, seq));
+        }
+    }
+
+    /// Lets go of forgotten streams that no record from `replay_from` on can be about. Gives the devices that had some.
+    pub fn prune(&mut self, replay_from: u64) -> Vec<u32> {
+        let mut pruned = Vec::new();
+        for (number, device) in self.devices.iter_mut().enumerate() {
+            let before = device.forgotten.len();
+            device.forgotten.retain(|&(stream, seq)| {
+                let is_needed = seq >= replay_from;
+                if !is_needed {
+                    self.streams.remove(&stream);
+                }
+                is_needed
+            });
+            if device.forgotten.len() < before {
+                pruned.push(number as u32);
+            }
+        }
+        pruned
+    }
+
+    /// Puts a stored device back.
+    pub(super) fn restore_device(&mut self, number: u32, device: Device) {
+        self.by_id.insert(device.id.clone(), number);
+        *self.device_or_placeholder(number) = device;
     }
 }
 
@@ -316,6 +366,7 @@ impl Device {
             labels: BTreeMap::new(),
             series: Vec::new(),
             streams: VecDeque::new(),
+            forgotten: Vec::new(),
             last_arrival_us: 0,
             delivery: Delivery::default(),
             gaps: VecDeque::new(),

@@ -8,7 +8,7 @@ use protocol::{codec, device::ChannelDecl};
 use rusqlite::{Connection, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::fold::{Delivery, Device, GapNote, Series, State, Stream};
+use super::fold::{Delivery, Device, GapNote, State, Stream};
 
 /// What has changed since the last commit, by number.
 #[derive(Debug, Default)]
@@ -52,7 +52,8 @@ pub fn create_tables(connection: &Connection) -> Result<(), StoreError> {
         "CREATE TABLE IF NOT EXISTS hub_device (number INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
          CREATE TABLE IF NOT EXISTS hub_series (number INTEGER PRIMARY KEY, device INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
          CREATE TABLE IF NOT EXISTS hub_stream (number INTEGER PRIMARY KEY, device INTEGER NOT NULL, spool INTEGER NOT NULL,
-             mark INTEGER NOT NULL, newest_us INTEGER, body BLOB NOT NULL) STRICT;",
+             mark INTEGER NOT NULL, newest_us INTEGER, last_used_us INTEGER NOT NULL, forgotten_by INTEGER,
+             body BLOB NOT NULL) STRICT;",
     )?;
     Ok(())
 }
@@ -163,21 +164,19 @@ pub fn save(transaction: &Transaction, state: &State, dirty: &Dirty) -> Result<(
         put_device.execute(params![number, body])?;
     }
     let mut put_series = transaction.prepare_cached("INSERT OR REPLACE INTO hub_series VALUES (?1, ?2, ?3)")?;
-    let mut drop_stream =
-        transaction.prepare_cached("DELETE FROM hub_stream WHERE device = ?1 AND number < ?2 AND spool <> 0")?;
+    let mut drop_streams = transaction.prepare_cached("DELETE FROM hub_stream WHERE device = ?1")?;
     let mut put_stream =
-        transaction.prepare_cached("INSERT OR REPLACE INTO hub_stream VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+        transaction.prepare_cached("INSERT OR REPLACE INTO hub_stream VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     for &number in &dirty.catalogue {
         let device = &state.devices[number as usize];
         for &series in &device.series {
             put_series.execute(params![series, number, codec::to_vec(&state.series[series as usize].decl)])?;
         }
-        let remembered = device.streams.iter().filter(|number| state.streams.get(number).is_some_and(|s| s.spool != 0));
-        if let Some(oldest) = remembered.min() {
-            drop_stream.execute(params![number, oldest])?;
-        }
-        for number in &device.streams {
-            let stream = &state.streams[number];
+        drop_streams.execute([number])?;
+        let remembered = device.streams.iter().map(|&number| (number, None));
+        let forgotten = device.forgotten.iter().map(|&(number, seq)| (number, Some(seq as i64)));
+        for (number, forgotten_by) in remembered.chain(forgotten) {
+            let Some(stream) = state.streams.get(&number) else { continue };
             let body = codec::to_vec(&StreamBody { channels: stream.decls.clone(), series: stream.series.clone() });
             put_stream.execute(params![
                 number,
@@ -185,15 +184,17 @@ pub fn save(transaction: &Transaction, state: &State, dirty: &Dirty) -> Result<(
                 stream.spool as i64,
                 stream.mark as i64,
                 stream.newest_us,
+                stream.last_used_us,
+                forgotten_by,
                 body
             ])?;
         }
     }
-    let mut put_mark =
-        transaction.prepare_cached("UPDATE hub_stream SET mark = ?2, newest_us = ?3 WHERE number = ?1")?;
+    let mut put_mark = transaction
+        .prepare_cached("UPDATE hub_stream SET mark = ?2, newest_us = ?3, last_used_us = ?4 WHERE number = ?1")?;
     for number in &dirty.streams {
         if let Some(stream) = state.streams.get(number) {
-            put_mark.execute(params![number, stream.mark as i64, stream.newest_us])?;
+            put_mark.execute(params![number, stream.mark as i64, stream.newest_us, stream.last_used_us])?;
         }
     }
     Ok(())
@@ -202,27 +203,30 @@ pub fn save(transaction: &Transaction, state: &State, dirty: &Dirty) -> Result<(
 /// Reads the whole state back.
 pub fn load(connection: &Connection) -> Result<State, StoreError> {
     let mut state = State::default();
-    let mut devices = connection.prepare("SELECT body FROM hub_device ORDER BY number")?;
+    let mut devices = connection.prepare("SELECT number, body FROM hub_device ORDER BY number")?;
     let mut rows = devices.query([])?;
     while let Some(row) = rows.next()? {
-        let body: DeviceBody = codec::from_slice(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
-        state.restore_device(body.into_device());
+        let body: DeviceBody = codec::from_slice(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
+        state.restore_device(row.get(0)?, body.into_device());
     }
     let mut series = connection.prepare("SELECT number, device, body FROM hub_series ORDER BY number")?;
     let mut rows = series.query([])?;
     while let Some(row) = rows.next()? {
         let (number, device): (u32, u32) = (row.get(0)?, row.get(1)?);
         let decl: ChannelDecl = codec::from_slice(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?;
-        state.devices[device as usize].series.push(number);
-        state.series.push(Series { device, decl });
+        state.put_series(number, device, decl);
     }
     let mut streams =
-        connection.prepare("SELECT number, device, spool, mark, newest_us, body FROM hub_stream ORDER BY number")?;
+        connection.prepare("SELECT number, device, spool, mark, newest_us, last_used_us, forgotten_by, body FROM hub_stream ORDER BY number")?;
     let mut rows = streams.query([])?;
     while let Some(row) = rows.next()? {
         let (number, device): (u32, u32) = (row.get(0)?, row.get(1)?);
-        let body: StreamBody = codec::from_slice(row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?)?;
-        state.devices[device as usize].streams.push_back(number);
+        let body: StreamBody = codec::from_slice(row.get_ref(7)?.as_blob().map_err(rusqlite::Error::from)?)?;
+        let known = &mut state.devices[device as usize];
+        match row.get::<_, Option<i64>>(6)? {
+            Some(seq) => known.forgotten.push((number, seq as u64)),
+            None => known.streams.push_back(number),
+        }
         state.next_stream = state.next_stream.max(number + 1);
         state.streams.insert(
             number,
@@ -232,6 +236,7 @@ pub fn load(connection: &Connection) -> Result<State, StoreError> {
                 mark: row.get::<_, i64>(3)? as u64,
                 durable: row.get::<_, i64>(3)? as u64,
                 newest_us: row.get(4)?,
+                last_used_us: row.get(5)?,
                 channels: body.channels.iter().map(ChannelDecl::decoding).collect(),
                 decls: body.channels,
                 series: body.series,
@@ -252,7 +257,7 @@ mod tests {
     fn what_was_saved_is_loaded_equal() {
         let mut state = State::default();
         for spool in 1..=12 {
-            state.apply_catalogue(&CatalogueRecord {
+            let record = CatalogueRecord {
                 stream: spool,
                 device: 0,
                 id: Id::new("shed").expect("valid"),
@@ -263,8 +268,10 @@ mod tests {
                 labels: BTreeMap::from([("room".into(), "north".into())]),
                 channels: vec![ChannelDecl::gauge(Id::new("temp").expect("valid"))],
                 series: vec![Some(0)],
-            });
+            };
+            state.apply_catalogue(&record, u64::from(spool), i64::from(spool));
         }
+        state.prune(10);
         state.apply_data(&DataHead { stream: 12, seq: 9, shift_us: 0, flags: 0 }, 77);
         state.apply_gap(&GapRecord { stream: 12, from: 10, to: 11, reason: "spool full".into() }, 78);
         state.count_readings(12, Some((70, 80)), 5, 2);

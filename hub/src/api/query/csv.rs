@@ -1,6 +1,6 @@
 //! The answer as CSV: a row a point (long), or a row an instant and a column a series (wide). Units stand in the
-//! header or their own column; a missing measurement is an empty field. Ids and units hold no comma, quote or leading
-//! sign that a spreadsheet would take for a formula: ids cannot, units are quoted.
+//! header or their own column; a missing measurement is an empty field. Ids hold nothing that needs quoting, units are
+//! quoted where they do.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -8,6 +8,10 @@ use history::{Buckets, Readings};
 use protocol::live::SeriesRow;
 
 use super::{Answered, iso, measured};
+use crate::api::error::Problem;
+
+/// Cells of a wide answer, empty ones included.
+const CELLS_MAX: usize = 20_000_000;
 
 /// The header of raw readings.
 pub(super) const RAW_HEADER: &str = "time,device,channel,unit,value\n";
@@ -49,16 +53,14 @@ pub(super) fn raw(out: &mut String, row: &SeriesRow, readings: &Readings) {
 }
 
 /// A row an instant and a column a series: the mean of a bucket, or the reading itself.
-pub(super) fn wide(answers: &[Answered]) -> String {
-    let mut rows: BTreeMap<i64, Vec<Option<f64>>> = BTreeMap::new();
+pub(super) fn wide(answers: &[Answered]) -> Result<String, Problem> {
+    let mut rows: BTreeMap<i64, Vec<(usize, f64)>> = BTreeMap::new();
     let mut out = String::from("time");
     for (column, Answered { row, answer }) in answers.iter().enumerate() {
         let unit = row.unit.as_ref().map(|unit| format!(" [{unit}]")).unwrap_or_default();
         let name = format!("{}/{}{unit}", row.device, row.channel);
         let _ = write!(out, ",{}", quoted(&name));
-        let mut put = |time_us, value| {
-            rows.entry(time_us).or_insert_with(|| vec![None; answers.len()])[column] = measured(value);
-        };
+        let mut put = |time_us, value| rows.entry(time_us).or_default().push((column, value));
         match answer {
             Buckets::Raw(readings) => {
                 readings.times_us.iter().zip(&readings.values).for_each(|(&time_us, &value)| put(time_us, value));
@@ -66,16 +68,23 @@ pub(super) fn wide(answers: &[Answered]) -> String {
             Buckets::Buckets { rows, .. } => rows.iter().for_each(|bucket| put(bucket.start_us, bucket.mean())),
         }
     }
+    if rows.len() * answers.len() > CELLS_MAX {
+        let detail = "so many series hardly share an instant: ask for layout=long, or for fewer series".to_owned();
+        return Err(Problem::new(400, "too much at once", detail));
+    }
     out.push('\n');
     for (time_us, values) in rows {
         out.push_str(&iso(time_us));
-        for value in values {
-            out.push(',');
-            out.push_str(&value.map(|value| value.to_string()).unwrap_or_default());
+        let mut next = 0;
+        for (column, value) in values {
+            out.extend(std::iter::repeat_n(',', column + 1 - next));
+            out.push_str(&field(value));
+            next = column + 1;
         }
+        out.extend(std::iter::repeat_n(',', answers.len() - next));
         out.push('\n');
     }
-    out
+    Ok(out)
 }
 
 fn names(row: &SeriesRow) -> String {

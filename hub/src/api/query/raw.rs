@@ -14,7 +14,7 @@ use protocol::live::SeriesRow;
 use super::{Format, Question, csv, csv_response, measured, ms};
 use crate::{
     api::error::Problem,
-    pipeline::{resolve, series_row},
+    pipeline::{Stopped, resolve, series_row},
     web::Web,
 };
 
@@ -92,10 +92,15 @@ impl Pages {
         let row = self.current.clone().expect("set above");
         let (series, from_us, to_us) = (row.id, self.from_us, self.question.to_us);
         let is_begin = from_us == self.question.from_us;
+        let reader = Arc::clone(&self.web.readers).acquire_owned().await.map_err(|_| Stopped)?;
         let view = self.web.historian.ask_now(move |present| present.view(&[series], from_us, to_us));
         let mut view = view.await?.map_err(|error| Problem::history(&error))?;
         let format = self.format;
-        let read = move || page(&row, &mut view, (from_us, to_us), format, is_begin, out);
+        let read = move || {
+            let page = page(&row, &mut view, (from_us, to_us), format, is_begin, out);
+            drop((view, reader));
+            page
+        };
         let (mut out, next_us) =
             tokio::task::spawn_blocking(read).await.map_err(|error| Problem::history(&error))??;
         if let Some(next_us) = next_us {

@@ -45,7 +45,7 @@ fn marks_and_the_ledger_follow_the_records() {
 #[test]
 fn a_hole_in_a_run_is_damage_and_shown_as_a_gap() {
     let mut state = State::default();
-    state.apply_catalogue(&catalogue(0, 77, &["temp"]));
+    state.apply_catalogue(&catalogue(0, 77, &["temp"]), 1, 0);
     for seq in [1, 2, 6] {
         state.apply_data(&DataHead { stream: 0, seq, shift_us: 0, flags: 0 }, 5);
     }
@@ -57,13 +57,51 @@ fn a_hole_in_a_run_is_damage_and_shown_as_a_gap() {
 #[test]
 fn only_the_last_eight_spools_are_remembered_and_the_hubs_own_always() {
     let mut state = State::default();
-    state.apply_catalogue(&catalogue(0, 0, &["temp"]));
+    state.apply_catalogue(&catalogue(0, 0, &["temp"]), 1, 0);
     for spool in 1..=20 {
-        state.apply_catalogue(&catalogue(spool, u64::from(spool), &["temp"]));
+        state.apply_catalogue(&catalogue(spool, u64::from(spool), &["temp"]), u64::from(spool) + 1, i64::from(spool));
     }
-    assert_eq!(state.streams.len(), SPOOLS_REMEMBERED + 1);
+    assert_eq!(state.devices[0].streams.len(), SPOOLS_REMEMBERED + 1);
     assert_eq!(state.stream_of(0, 0), Some(0));
     assert_eq!(state.stream_of(0, 12), None);
     assert_eq!(state.stream_of(0, 13), Some(13));
     assert_eq!(state.series.len(), 1);
+}
+
+#[test]
+fn a_spool_in_use_is_not_forgotten_for_a_newer_one() {
+    let mut state = State::default();
+    state.apply_catalogue(&catalogue(0, 77, &["temp"]), 1, 0);
+    for spool in 1..=20 {
+        state.apply_catalogue(&catalogue(spool, u64::from(spool), &["temp"]), u64::from(spool) + 1, i64::from(spool));
+        state.apply_data(&DataHead { stream: 0, seq: u64::from(spool), shift_us: 0, flags: 0 }, i64::from(spool));
+    }
+    assert_eq!(state.stream_of(0, 77), Some(0));
+}
+
+#[test]
+fn channels_of_a_forgotten_spool_stay_until_no_record_needs_them() {
+    let mut state = State::default();
+    for spool in 1..=10 {
+        state.apply_catalogue(&catalogue(spool, u64::from(spool), &["temp"]), u64::from(spool), i64::from(spool));
+    }
+    // Spools 1 and 2 were forgotten by records 9 and 10.
+    assert!(state.streams.contains_key(&1) && state.streams.contains_key(&2));
+    assert_eq!(state.prune(10), [0]);
+    assert!(!state.streams.contains_key(&1) && state.streams.contains_key(&2));
+    assert_eq!(state.prune(11), [0]);
+    assert!(!state.streams.contains_key(&2));
+    assert_eq!(state.prune(12), [0_u32; 0]);
+}
+
+#[test]
+fn a_lost_catalogue_record_leaves_placeholders_and_numbers_as_they_are() {
+    let mut state = State::default();
+    let mut late = catalogue(5, 77, &["temp", "hum"]);
+    (late.device, late.series) = (2, vec![Some(7), Some(8)]);
+    state.apply_catalogue(&late, 9, 0);
+    assert_eq!((state.devices.len(), state.series.len()), (3, 9));
+    assert_eq!(state.device_number("shed"), Some(2));
+    assert_eq!((state.series_of(2, "temp"), state.series_of(2, "hum")), (Some(7), Some(8)));
+    assert_eq!(&*state.devices[0].id, "lost-device-0");
 }
