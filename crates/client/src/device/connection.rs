@@ -1,12 +1,12 @@
 //! One open connection of a device: hello, then frames out and acknowledgements in, until it ends.
 
+mod incoming;
+mod outgoing;
+
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use protocol::{
-    codec::{ItemKind, item_kind},
-    device::{DeviceControl, HubControl},
-};
+use protocol::device::{DeviceControl, HubControl};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{
     Bytes, Message,
@@ -15,21 +15,14 @@ use tokio_tungstenite::tungstenite::{
 
 use super::{
     DeviceEvent, Order,
-    link::{Link, deadline, unix_now_us},
+    link::{Link, deadline},
 };
-use crate::{
-    socket::{Ending, Socket},
-    spool::Outgoing,
-};
+use crate::socket::{Ending, Socket};
 
-/// Bytes written before acknowledgements and orders are looked at again.
-const PUMP_BYTES: usize = 64 * 1024;
 /// Longest time for bye and the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Spools that one connection discards as stale; a hub that calls more of them stale does so to all.
 const STALE_MAX: u32 = 16;
-/// At most one warning a device in this time about what the hub refused.
-const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// How a connection ended.
 pub(super) enum Outcome {
@@ -261,148 +254,6 @@ impl<'a> Connection<'a> {
         Ok((finishing && state.outbox.is_drained()).then_some(Pause::Over))
     }
 
-    /// Sends what may be sent, a bounded amount; true when there may be more.
-    async fn pump(&mut self) -> Result<bool, Ending> {
-        let (answers, items) = {
-            let mut state = self.link.shared.lock();
-            // Frames with channels that the hub does not know yet wait for the next hello.
-            let grown = state.outbox.front().channels().len() != self.announced.channels;
-            let items = if grown {
-                Vec::new()
-            } else {
-                state.outbox.following(self.announced.sent, self.announced.limit, PUMP_BYTES)
-            };
-            (std::mem::take(&mut state.answers), items)
-        };
-        if answers.is_empty() && items.is_empty() {
-            return Ok(false);
-        }
-        let mut sent = 0;
-        for answer in answers {
-            self.feed(Message::binary(answer.encode())).await?;
-        }
-        for item in items {
-            self.announced.sent = item.through();
-            match item {
-                Outgoing::Gap { from, to, reason } => {
-                    let gap = DeviceControl::Gap { from, to, reason: reason.to_owned() };
-                    self.feed(Message::binary(gap.encode())).await?;
-                }
-                Outgoing::Message { seq, frame } => {
-                    self.timed.get_or_insert((seq, Instant::now()));
-                    self.feed(Message::Binary(frame)).await?;
-                    sent += 1;
-                }
-            }
-        }
-        self.has_sent |= sent > 0;
-        let patience = self.link.config.timing.silence_max;
-        flushed(timeout(patience, self.socket.flush()).await)?;
-        let shared = &self.link.shared;
-        shared.note(&mut shared.lock(), |stats| stats.sent += sent);
-        Ok(true)
-    }
-
-    /// What a message from the hub says; `None` where it says nothing.
-    fn read(
-        &mut self,
-        message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
-    ) -> Result<Option<HubControl>, Ending> {
-        let message = message.ok_or_else(|| Ending::silent("connection closed"))?;
-        self.heard = Instant::now();
-        match message.map_err(|error| Ending::failed(&error))? {
-            Message::Binary(bytes) if item_kind(&bytes) == ItemKind::Map => HubControl::decode(&bytes)
-                .map(Some)
-                .map_err(|error| Ending::silent(format!("a message of the hub could not be read: {error}"))),
-            Message::Close(frame) => Err(Ending::closed(frame.as_ref())),
-            // Nothing of this version: a newer hub may have a use for it.
-            _ => Ok(None),
-        }
-    }
-
-    fn take(&mut self, control: HubControl) -> Result<(), Ending> {
-        match control {
-            HubControl::Ack { acked, credit } => self.acknowledge(acked, credit),
-            HubControl::Command { id, name, args, expires_ms } => {
-                let now_ms = unix_now_us().max(0) as u64 / 1000;
-                if self.link.commands.admit(&id, expires_ms, now_ms) {
-                    let refused = DeviceControl::Result {
-                        id: id.clone(),
-                        ok: false,
-                        value: None,
-                        message: Some("the device is busy".to_owned()),
-                    };
-                    let command = DeviceEvent::Command { id, name, args, expires_ms };
-                    if self.link.events.try_send(command).is_err() {
-                        self.link.shared.lock().answer(refused);
-                    }
-                }
-                Ok(())
-            }
-            HubControl::Error { code, message, seq } => {
-                self.refused(&code, &message, seq);
-                Ok(())
-            }
-            // A welcome for nothing that was asked, or a type of a newer hub.
-            HubControl::Welcome { .. } | HubControl::Unknown => Ok(()),
-        }
-    }
-
-    fn acknowledge(&mut self, acked: u64, credit: u64) -> Result<(), Ending> {
-        if acked > self.announced.sent || acked < self.announced.acked {
-            return Err(Ending::silent(format!("the hub acknowledged {acked}, out of turn")));
-        }
-        self.announced.acked = acked;
-        let round_trip = self.timed.take_if(|(seq, _)| *seq <= acked).map(|(_, at)| at.elapsed());
-        let shared = &self.link.shared;
-        let mut state = shared.lock();
-        let settled = state.outbox.acknowledge(acked).unwrap_or_default();
-        shared.note(&mut state, |stats| {
-            stats.acked += settled;
-            if let Some(round_trip) = round_trip {
-                stats.ack_round_trip_us = u64::try_from(round_trip.as_micros()).ok();
-            }
-        });
-        drop(state);
-        // It may fall: a hub that has too much to do asks for less.
-        self.announced.limit = acked.saturating_add(credit);
-        self.has_acked |= settled > 0;
-        Ok(())
-    }
-
-    fn refused(&mut self, code: &str, message: &str, seq: Option<u64>) {
-        let message = protocol::text::excerpt(message, 300);
-        let code = protocol::text::excerpt(code, 40);
-        let shared = &self.link.shared;
-        if seq.is_some() {
-            shared.note(&mut shared.lock(), |stats| stats.refused += 1);
-        }
-        if self.warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY) {
-            let device = &self.link.config.identity.device;
-            tracing::warn!(%device, seq, code, unreported = self.unwarned, "the hub refused something: {message}");
-            self.warned = Some(Instant::now());
-            self.unwarned = 0;
-        } else {
-            self.unwarned += 1;
-        }
-        self.link.tell(DeviceEvent::Refused { seq, code, message });
-    }
-
-    async fn send_control(&mut self, control: &DeviceControl) -> Result<(), Ending> {
-        self.send(Message::binary(control.encode())).await
-    }
-
-    async fn send(&mut self, message: Message) -> Result<(), Ending> {
-        let patience = self.link.config.timing.silence_max;
-        flushed(timeout(patience, self.socket.send(message)).await)
-    }
-
-    /// Writes without flushing.
-    async fn feed(&mut self, message: Message) -> Result<(), Ending> {
-        let patience = self.link.config.timing.silence_max;
-        flushed(timeout(patience, self.socket.feed(message)).await)
-    }
-
     async fn say_bye(&mut self) -> Result<(), Ending> {
         self.send_control(&DeviceControl::Bye).await?;
         let done = CloseFrame { code: CloseCode::Normal, reason: "".into() };
@@ -410,15 +261,6 @@ impl<'a> Connection<'a> {
         // The hub's half of the handshake, after which nothing that was sent can get lost by a reset.
         while let Some(Ok(_)) = self.socket.next().await {}
         Ok(())
-    }
-}
-
-type Written = Result<Result<(), tokio_tungstenite::tungstenite::Error>, tokio::time::error::Elapsed>;
-
-fn flushed(written: Written) -> Result<(), Ending> {
-    match written {
-        Ok(written) => written.map_err(|error| Ending::failed(&error)),
-        Err(_) => Err(Ending::silent("the hub does not take what is sent")),
     }
 }
 

@@ -46,6 +46,10 @@ pub(super) async fn run(live: &mut Live, socket: Socket) -> Result<Ended, Unwant
             Err(unwanted)
         }
         Err(ending) => {
+            if ending.code.is_some() {
+                // Our half of the closing handshake.
+                let _ = timeout(SEND_TIMEOUT, session.socket.flush()).await;
+            }
             let was_useful = session.welcomed && session.heard - session.opened >= USEFUL_AFTER;
             Ok(Ended { ending, was_useful })
         }

@@ -115,13 +115,15 @@ pub(crate) struct Queue {
     /// The oldest message held; `next` when there is none.
     first: u64,
     next: u64,
+    /// Of all segments.
+    byte_len: u64,
     disk: Option<Disk>,
 }
 
 impl Queue {
     /// An empty queue in memory.
     pub(crate) fn in_memory() -> Self {
-        Self { segments: VecDeque::new(), first: 1, next: 1, disk: None }
+        Self { segments: VecDeque::new(), first: 1, next: 1, byte_len: 0, disk: None }
     }
 
     /// An empty queue that makes its first file when something is pushed.
@@ -147,7 +149,8 @@ impl Queue {
         let first = segments.front().map_or(next, |segment| segment.first);
         let mut disk = Disk::new(folder, ordinal, hello);
         disk.synced = next - 1;
-        Self { segments, first, next, disk: Some(disk) }
+        let byte_len = segments.iter().map(|segment| segment.byte_len).sum();
+        Self { segments, first, next, byte_len, disk: Some(disk) }
     }
 
     pub(crate) fn first(&self) -> u64 {
@@ -160,7 +163,7 @@ impl Queue {
 
     /// Bytes held: files as long as they are, frames in memory with their overhead.
     pub(crate) fn byte_len(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.byte_len).sum()
+        self.byte_len
     }
 
     /// Messages up to this number may be sent: they are on disk, or meant for memory only.
@@ -187,10 +190,12 @@ impl Queue {
         if in_memory && self.segments.back().is_none_or(|segment| segment.path.is_some()) {
             self.begin_segment(None, 0);
         }
+        let added =
+            if in_memory { frame.len() as u64 + FRAME_OVERHEAD_BYTES } else { segment::message_len(frame.len()) };
         let segment = self.segments.back_mut().expect("a push begins a segment where there is none");
         segment.end += 1;
-        segment.byte_len +=
-            if in_memory { frame.len() as u64 + FRAME_OVERHEAD_BYTES } else { segment::message_len(frame.len()) };
+        segment.byte_len += added;
+        self.byte_len += added;
         segment.frames.as_mut().expect("the newest segment is in memory").list.push_back(frame);
         self.next += 1;
     }
@@ -222,9 +227,8 @@ impl Queue {
         while self.segments.len() > 1 && self.segments[0].end <= self.first {
             self.remove_front();
         }
-        let first = self.first;
-        for segment in &mut self.segments {
-            segment.advance(first);
+        for segment in self.segments.iter_mut().take_while(|segment| segment.first < self.first) {
+            self.byte_len -= segment.advance(self.first);
         }
     }
 
@@ -314,7 +318,8 @@ impl Queue {
         if let Some(before) = self.segments.back_mut() {
             before.frames = None;
         }
-        if self.segments.back().is_some_and(|before| before.path.as_ref() == Some(&path)) {
+        if let Some(before) = self.segments.back().filter(|before| before.path.as_ref() == Some(&path)) {
+            self.byte_len -= before.byte_len;
             self.segments.pop_back();
         }
         self.begin_segment(Some(path), head.len() as u64);
@@ -323,6 +328,7 @@ impl Queue {
 
     fn begin_segment(&mut self, path: Option<PathBuf>, byte_len: u64) {
         let frames = Some(Frames { first: self.next, list: VecDeque::new() });
+        self.byte_len += byte_len;
         self.segments.push_back(Segment { first: self.next, end: self.next, byte_len, path, frames });
     }
 
@@ -334,7 +340,9 @@ impl Queue {
     }
 
     fn remove_front(&mut self) {
-        if let Some(Segment { path: Some(path), .. }) = self.segments.pop_front()
+        let Some(front) = self.segments.pop_front() else { return };
+        self.byte_len -= front.byte_len;
+        if let Some(path) = front.path
             && let Err(error) = fs::remove_file(&path)
         {
             tracing::warn!(path = %path.display(), %error, "cannot delete a spool file that is done with");
@@ -360,17 +368,15 @@ impl Segment {
         self.frames = Some(frames);
     }
 
-    /// Frames below `first` leave the memory.
-    fn advance(&mut self, first: u64) {
-        if let Some(frames) = &mut self.frames
-            && frames.first < first
-        {
-            let freed = frames.advance(first);
-            if self.path.is_none() {
-                self.byte_len -= freed;
-                self.first = self.first.max(first.min(self.end));
-            }
+    /// Frames below `first` leave the memory; gives the bytes by which the segment is shorter now.
+    fn advance(&mut self, first: u64) -> u64 {
+        let freed = self.frames.as_mut().map_or(0, |frames| frames.advance(first));
+        if self.path.is_some() {
+            return 0;
         }
+        self.first = self.first.max(first.min(self.end));
+        self.byte_len -= freed;
+        freed
     }
 }
 

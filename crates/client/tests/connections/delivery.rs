@@ -146,7 +146,7 @@ async fn deliver(on_disk: bool, kills: u64) {
     let timing = Timing { ping_every: Duration::from_millis(5), ..hurried() };
     let config = DeviceConfig { spool, timing, ..config(hub.address()) };
     let (done, told) = watch::channel(false);
-    let bad_hub = tokio::spawn(be_a_bad_hub(hub, SmallRng::seed_from_u64(seed + 1), told));
+    let bad_hub = tokio::spawn(be_a_bad_hub(hub, SmallRng::seed_from_u64(seed.wrapping_add(1)), told));
 
     let mut id = 0;
     for life in 0..=kills {

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use client::device::{DeviceClient, DeviceEvent, SendError, StartError, Timing};
-use protocol::device::{DeviceControl, HubControl, encode::FrameWriter};
+use client::device::{DeviceClient, DeviceClock, DeviceConfig, DeviceEvent, SendError, StartError, Timing};
+use protocol::device::{Clock, DeviceControl, HubControl, encode::FrameWriter};
+use tokio::time::Instant;
 
 use crate::hub::{Heard, Hub, channels, config, hurried, send, spawn};
 
@@ -138,6 +139,18 @@ async fn more_channels_are_announced_in_the_same_spool_and_other_ones_in_a_new_o
 }
 
 #[tokio::test]
+async fn a_clock_that_counts_from_the_start_says_so_with_each_hello() {
+    let hub = Hub::bind().await;
+    let clock = DeviceClock::Boot(Instant::now());
+    let (_device, _events) = spawn(DeviceConfig { clock, ..config(hub.address()) });
+    let first = hub.accept().await.hello().await;
+    let second = hub.accept().await.hello().await;
+    assert_eq!((first.clock, second.clock), (Clock::Boot, Clock::Boot));
+    let (first, second) = (first.now_us.unwrap(), second.now_us.unwrap());
+    assert!((0..second).contains(&first) && second < 600_000_000, "{first} {second}");
+}
+
+#[tokio::test]
 async fn a_stale_spool_is_discarded_and_a_new_one_begun() {
     let hub = Hub::bind().await;
     let (device, mut events) = spawn(config(hub.address()));
@@ -262,7 +275,7 @@ async fn finishing_gives_up_at_its_deadline_and_says_what_waits() {
 async fn a_hub_that_is_silent_is_left() {
     let hub = Hub::bind().await;
     let timing = Timing { silence_max: Duration::from_millis(200), ..hurried() };
-    let (_device, mut events) = spawn(client::device::DeviceConfig { timing, ..config(hub.address()) });
+    let (_device, mut events) = spawn(DeviceConfig { timing, ..config(hub.address()) });
     let mut peer = hub.accept().await;
     let hello = peer.hello().await;
     peer.welcome(&hello, 0, PLENTY).await;
@@ -276,7 +289,7 @@ async fn a_hub_that_is_silent_is_left() {
 #[tokio::test]
 async fn what_no_hub_would_take_is_refused_at_once() {
     let hub = Hub::bind().await;
-    let twice = client::device::DeviceConfig { channels: [channels(1), channels(1)].concat(), ..config(hub.address()) };
+    let twice = DeviceConfig { channels: [channels(1), channels(1)].concat(), ..config(hub.address()) };
     assert!(matches!(DeviceClient::spawn(twice), Err(StartError::Hello(_))));
     let (device, _events) = spawn(config(hub.address()));
     let mut frame = FrameWriter::default();

@@ -211,6 +211,8 @@ impl Life {
             self.connect(usize::MAX, true);
         }
         assert!(self.outbox().is_drained(), "it does not drain");
+        self.outbox().tidy();
+        assert_eq!(self.outbox().byte_len(), 0, "what is not held is not counted");
         let mut arrived = 0;
         for (id, (spool, seq)) in &self.pushed {
             let record = self.hub.runs.get(spool).and_then(|run| run.get(*seq as usize - 1));
