@@ -48,7 +48,6 @@ const natural = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base
 /** Takes out control and bidirectional characters, and cuts what is too long. @param {unknown} text */
 export function clean(text) {
   if (typeof text !== 'string') return '';
-  // eslint-disable-next-line no-control-regex
   const plain = text.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, '').trim();
   return plain.length > TEXT_MAX ? `${plain.slice(0, TEXT_MAX - 1)}…` : plain;
 }

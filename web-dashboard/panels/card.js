@@ -43,7 +43,7 @@ const LEGEND_MS = 500;
 const SUMMARY_MS = 10_000;
 const KEY_STEP = 1 / 120;
 /** A legend of more letters than a row takes gets two rows; a name is cut, a key is as wide as so many letters. */
-const LEGEND_ROW = 52;
+const LEGEND_ROW = 56;
 const LEGEND_NAME_MAX = 15;
 const LEGEND_KEY = 5;
 
