@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub mod admission;
+pub mod budget;
 pub mod http;
 pub mod link;
 pub mod websocket;

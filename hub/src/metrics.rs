@@ -71,6 +71,8 @@ metrics! {
     unreadable: Counter = "messages_unreadable",
     /// Messages over the size limit.
     too_big: Counter = "messages_too_big",
+    /// Warnings about devices that were not logged because there were too many.
+    warnings_suppressed: Counter = "warnings_suppressed",
     /// Connections that broke the WebSocket protocol.
     broken_frames: Counter = "websocket_violations",
     /// Control messages that were refused.

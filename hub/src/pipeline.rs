@@ -14,7 +14,7 @@ use bytes::Bytes;
 use journal::Kind;
 use protocol::{close, device::Hello, live::control::Subscribe};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
     clock,
@@ -22,6 +22,7 @@ use crate::{
     historian::HistorianHandle,
     ingest::{
         self,
+        budget::Budget,
         http::{Post, PostError, Posted},
         link::Link,
     },
@@ -50,12 +51,18 @@ use viewers::Viewers;
 
 /// Inputs that may wait; a full queue makes connections wait, which TCP passes on to devices.
 const INPUTS_WAITING_MAX: usize = 1_024;
+/// Frames up to this size wait in the queue without more ado: 16 MiB in all.
+const SMALL_FRAME_BYTES_MAX: usize = 16 * 1024;
+/// Larger ones may take so much together, KiB.
+const LARGE_FRAMES_KIB_MAX: usize = 32 * 1024;
 /// Requests of viewers and the API that may wait.
 const REQUESTS_WAITING_MAX: usize = 1_024;
 /// Inputs taken at once before the journal is handed what they made.
 const INPUTS_AT_ONCE: usize = 256;
 /// Appended and not yet durable bytes above which no more input is taken.
 const BACKLOG_BYTES_MAX: usize = 16 << 20;
+/// Warnings about devices that are logged a second; the rest is only counted.
+const WARNINGS_PER_SECOND: u32 = 5;
 /// The clock may be set back by so much (a time server's correction) and is still believed.
 const CLOCK_STEP_US_MAX: i64 = 1_000_000;
 /// How often states of devices and the catalogue are looked at for viewers.
@@ -132,6 +139,8 @@ pub enum Input {
         connection: u64,
         /// `[seq, t0, items]`.
         frame: Bytes,
+        /// Room in memory that a large frame holds until it is handled.
+        room: Option<OwnedSemaphorePermit>,
     },
     /// Messages that will never come.
     Gap {
@@ -214,6 +223,7 @@ impl JournalReport {
 pub struct PipelineHandle {
     inputs: mpsc::Sender<Input>,
     requests: mpsc::Sender<Request>,
+    large_frames: Arc<Semaphore>,
 }
 
 /// The pipeline has stopped.
@@ -225,6 +235,17 @@ impl PipelineHandle {
     /// Brings an input; waits while the pipeline is behind.
     pub async fn input(&self, input: Input) -> Result<(), Stopped> {
         self.inputs.send(input).await.map_err(|_| Stopped)
+    }
+
+    /// Brings a data frame; a large one also waits for room, so that the queue is bounded in bytes too.
+    pub async fn frame(&self, connection: u64, frame: Bytes) -> Result<(), Stopped> {
+        let room = if frame.len() > SMALL_FRAME_BYTES_MAX {
+            let kib = frame.len().div_ceil(1024) as u32;
+            Some(Arc::clone(&self.large_frames).acquire_many_owned(kib).await.map_err(|_| Stopped)?)
+        } else {
+            None
+        };
+        self.input(Input::Frame { connection, frame, room }).await
     }
 
     /// Makes a request; waits while there are too many.
@@ -279,6 +300,8 @@ pub struct Pipeline {
     now: Instant,
     last_arrival_us: i64,
     is_clock_synchronised: bool,
+    /// Warnings a second that may be logged about devices.
+    warnings: Budget,
     /// The credit that devices were last told without their asking.
     announced_credit: u64,
     run: u64,
@@ -336,6 +359,7 @@ impl Pipeline {
             now: Instant::now(),
             last_arrival_us: parts.last_arrival_us,
             is_clock_synchronised: clock::is_synchronised(),
+            warnings: Budget::new(WARNINGS_PER_SECOND),
             announced_credit: credit,
             run: parts.run,
             journal: parts.journal,
@@ -347,7 +371,8 @@ impl Pipeline {
             inputs,
             requests,
         };
-        (pipeline, PipelineHandle { inputs: input_sender, requests: request_sender }, vitals)
+        let large_frames = Arc::new(Semaphore::new(LARGE_FRAMES_KIB_MAX));
+        (pipeline, PipelineHandle { inputs: input_sender, requests: request_sender, large_frames }, vitals)
     }
 
     /// Runs until it is asked to stop or the journal fails.
@@ -399,7 +424,7 @@ impl Pipeline {
 
     fn on_input(&mut self, input: Input) {
         match input {
-            Input::Frame { connection, frame } => self.on_frame(connection, &frame),
+            Input::Frame { connection, frame, room: _room } => self.on_frame(connection, &frame),
             Input::Hello { connection, link, hello } => self.on_hello(connection, &link, &hello),
             Input::Gap { connection, from, to, reason } => self.on_gap(connection, from, to, reason),
             Input::Closed { connection, reason } => self.on_closed(connection, reason),
@@ -478,6 +503,15 @@ impl Pipeline {
         // Whoever asked may have given up waiting.
         let _ = done.send(());
         Some(Ended::Stopped)
+    }
+
+    /// Whether one more warning about a device may be logged now: a broken fleet shall not fill the disk with them.
+    fn may_warn(&mut self) -> bool {
+        let may_warn = self.warnings.try_take(self.now);
+        if !may_warn {
+            self.metrics.warnings_suppressed.inc();
+        }
+        may_warn
     }
 
     fn read_clocks(&mut self) {

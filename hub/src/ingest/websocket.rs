@@ -31,7 +31,10 @@ use protocol::{
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
-use super::link::{Link, Outbox};
+use super::{
+    budget::Budget,
+    link::{Link, Outbox},
+};
 use crate::{
     api::error::Problem,
     pipeline::{Input, PipelineHandle, Stopped},
@@ -219,8 +222,8 @@ impl Session {
         }
         match codec::item_kind(codec::strip_self_described(&bytes)) {
             ItemKind::Array if self.has_said_hello => {
-                let input = Input::Frame { connection: self.number, frame: bytes };
-                self.bring(input).await
+                let (pipeline, connection) = (self.pipeline.clone(), self.number);
+                self.bring(pipeline.frame(connection, bytes)).await
             }
             ItemKind::Array => Err(End::Close(close::POLICY, "say hello before sending readings".into())),
             ItemKind::Map => self.on_control(&bytes).await,
@@ -251,10 +254,10 @@ impl Session {
             DeviceControl::Hello(hello) => {
                 self.has_said_hello = true;
                 let input = Input::Hello { connection: self.number, link: Arc::clone(&self.link), hello };
-                self.bring(input).await
+                self.bring_input(input).await
             }
             DeviceControl::Gap { from, to, reason } if self.has_said_hello => {
-                self.bring(Input::Gap { connection: self.number, from, to, reason }).await
+                self.bring_input(Input::Gap { connection: self.number, from, to, reason }).await
             }
             DeviceControl::Gap { .. } => Err(End::Close(close::POLICY, "say hello before reporting gaps".into())),
             DeviceControl::Bye => Err(End::Close(close::DONE, "bye".into())),
@@ -266,10 +269,15 @@ impl Session {
         }
     }
 
-    /// Hands an input to the pipeline. When that has stopped, what it left on the link are the last acknowledgements
+    async fn bring_input(&mut self, input: Input) -> Result<(), End> {
+        let pipeline = self.pipeline.clone();
+        self.bring(pipeline.input(input)).await
+    }
+
+    /// Waits until the pipeline has taken something. When that has stopped, what it left on the link are the last acknowledgements
     /// and the code to close with.
-    async fn bring(&mut self, input: Input) -> Result<(), End> {
-        match timeout(BRING_MAX, self.pipeline.input(input)).await {
+    async fn bring(&mut self, brought: impl Future<Output = Result<(), Stopped>>) -> Result<(), End> {
+        match timeout(BRING_MAX, brought).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Stopped)) => {
                 self.write(self.link.take()).await?;
@@ -333,32 +341,6 @@ fn encode_ack(acked: u64, credit: u64) -> Bytes {
     out.into()
 }
 
-/// A token bucket that slows a device down: one second's worth may come at once.
-#[derive(Debug)]
-struct Budget {
-    per_second: f64,
-    tokens: f64,
-    filled: Instant,
-}
-
-impl Budget {
-    fn new(per_second: u32) -> Self {
-        Self { per_second: f64::from(per_second), tokens: f64::from(per_second), filled: Instant::now() }
-    }
-
-    /// Takes one message's token; gives how long to wait when there is none.
-    fn take(&mut self, now: Instant) -> Option<Duration> {
-        self.tokens -= 1.0;
-        if self.tokens >= 0.0 {
-            return None;
-        }
-        let gained = now.duration_since(self.filled).as_secs_f64() * self.per_second;
-        self.filled = now;
-        self.tokens = (self.tokens + gained).min(self.per_second);
-        (self.tokens < 0.0).then(|| Duration::from_secs_f64(-self.tokens / self.per_second))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use protocol::device::HubControl;
@@ -370,16 +352,5 @@ mod tests {
         for (acked, credit) in [(0, 0), (1 << 40, 1024)] {
             assert_eq!(encode_ack(acked, credit), HubControl::Ack { acked, credit }.encode());
         }
-    }
-
-    #[test]
-    fn a_fast_device_is_slowed_to_its_rate() {
-        let mut budget = Budget::new(100);
-        let start = budget.filled;
-        let waits: Vec<_> = (0..100).map(|_| budget.take(start)).collect();
-        assert!(waits.iter().all(Option::is_none), "a second's worth may come at once");
-        let wait = budget.take(start).expect("the budget is used up");
-        assert!((wait.as_secs_f64() - 0.01).abs() < 1e-6, "{wait:?}");
-        assert_eq!(budget.take(start + Duration::from_secs(10)), None);
     }
 }

@@ -89,7 +89,10 @@ impl Pipeline {
         if let Some(known) = stream.map(|stream| &self.state.streams[&stream]) {
             if hello.next <= known.mark {
                 self.metrics.stale_spools.inc();
-                tracing::warn!(device = %hello.device, next = hello.next, mark = known.mark, "a spool was rolled back");
+                let mark = known.mark;
+                if self.may_warn() {
+                    tracing::warn!(device = %hello.device, next = hello.next, mark, "a spool was rolled back");
+                }
                 let message = format!(
                     "this spool has messages up to {} here, but the device would go on with {}: it was rolled back (a \
                      restored SD card?). Discard it and start a new spool",
@@ -162,7 +165,9 @@ impl Pipeline {
         if old == number {
             return;
         }
-        tracing::warn!(device = %id, "another connection took this device over: is its id or its SD card cloned?");
+        if self.may_warn() {
+            tracing::warn!(device = %id, "another connection took this device over: is its id or its SD card cloned?");
+        }
         self.metrics.takeovers.inc();
         if let Some(connection) = self.connections.remove(old) {
             connection.link.close(close::TAKEN_OVER, "another connection took this device over");

@@ -161,9 +161,11 @@ impl Pipeline {
         self.state.apply_gap(&gap, self.arrival_us);
         self.metrics.messages_lost.inc_by(to - from + 1);
         self.acks.messages.push_back((record, Unacknowledged { stream, seq: to }));
-        tracing::warn!(
-            device = %self.state.devices[self.state.streams[&stream].device as usize].id,
-            from, to, reason = gap.reason, "messages are missing"
-        );
+        if self.may_warn() {
+            tracing::warn!(
+                device = %self.state.devices[self.state.streams[&stream].device as usize].id,
+                from, to, reason = gap.reason, "messages are missing"
+            );
+        }
     }
 }
