@@ -1,12 +1,12 @@
 //! The command line, and what follows from it together with the configuration and the environment.
 
-use std::{
-    io,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
-use client::{address::HubAddress, live::LiveConfig};
+use client::{
+    address::HubAddress,
+    live::LiveConfig,
+    token::{self, TokenError},
+};
 
 use crate::{
     config::{Config, ConfigError},
@@ -76,21 +76,9 @@ pub enum SettingsError {
     /// The hub's address.
     #[error("--hub (or hub in the configuration) does not name a hub")]
     Hub(#[from] client::address::AddressError),
-    /// The token file could not be read.
-    #[error("cannot read the token file {}", path.display())]
-    ReadToken {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The token file is no secret.
-    #[error("everyone on this machine can read the token file {0}: chmod 600 {0}")]
-    TokenExposed(String),
-    /// The token file is empty.
-    #[error("the token file {0} is empty")]
-    TokenEmpty(String),
+    /// The token file.
+    #[error("--token-file (or token_file in the configuration) cannot be used")]
+    Token(#[from] TokenError),
 }
 
 impl Options {
@@ -101,7 +89,7 @@ impl Options {
         let url = self.hub.clone().unwrap_or(config.hub);
         let hub = HubAddress::parse(&url)?.authority();
         let token_file = self.token_file.as_deref().or(config.token_file.as_deref());
-        let token = token_file.map(read_token).transpose()?;
+        let token = token_file.map(token::read_file).transpose()?;
         let coloured = no_color.is_none_or(str::is_empty);
         let theme = self.theme.unwrap_or(if coloured { config.theme } else { ThemeName::Plain });
         let keymap = Keymap::new(&config.keys)?;
@@ -110,21 +98,9 @@ impl Options {
     }
 }
 
-fn read_token(path: &Path) -> Result<String, SettingsError> {
-    let failed = |source| SettingsError::ReadToken { path: path.to_owned(), source };
-    let shown = || path.display().to_string();
-    let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode();
-    if mode & 0o004 != 0 {
-        return Err(SettingsError::TokenExposed(shown()));
-    }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
-    let token = text.trim();
-    if token.is_empty() { Err(SettingsError::TokenEmpty(shown())) } else { Ok(token.to_owned()) }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use clap::{CommandFactory, Parser};
 
@@ -158,13 +134,13 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("token");
         let settings = || options(&["--token-file", path.to_str().expect("text")]).settings(None);
-        assert!(matches!(settings(), Err(SettingsError::ReadToken { .. })));
+        assert!(matches!(settings(), Err(SettingsError::Token(TokenError::Read { .. }))));
         fs::write(&path, " hw_secret\n").expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("set");
-        assert!(matches!(settings(), Err(SettingsError::TokenExposed(_))));
+        assert!(matches!(settings(), Err(SettingsError::Token(TokenError::Exposed { .. }))));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
         assert_eq!(settings().expect("fits").live.token.as_deref(), Some("hw_secret"));
         fs::write(&path, "\n").expect("written");
-        assert!(matches!(settings(), Err(SettingsError::TokenEmpty(_))));
+        assert!(matches!(settings(), Err(SettingsError::Token(TokenError::Content(_)))));
     }
 }
