@@ -30,13 +30,21 @@ pub const PERIOD_MS_MAX: f64 = (1_u64 << 32) as f64;
 pub const VIEWER_MESSAGE_BYTES_MAX: usize = 16 * 1024;
 /// Largest live frame the hub sends, bytes.
 pub const LIVE_FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Largest control map the hub sends to a viewer, bytes.
+pub const LIVE_CONTROL_BYTES_MAX: usize = 256 * 1024;
 /// Most series one selector resolves to; more is answered `too_many`.
 pub const SERIES_PER_SUBSCRIPTION_MAX: usize = 1_024;
 /// Most subscriptions on one live connection.
 pub const SUBSCRIPTIONS_PER_VIEWER_MAX: usize = 64;
+/// Most series that the subscriptions of one live connection watch together.
+pub const SERIES_PER_VIEWER_MAX: usize = 8_192;
 /// Longest live window, milliseconds (45 days: `dt` is whole milliseconds in a u32).
 pub const WINDOW_MS_MAX: u64 = 45 * 24 * 3600 * 1000;
 /// Most points a series in one snapshot or query answer.
 pub const POINTS_MAX: u32 = 10_000;
+/// Most points in one snapshot, all series together; a subscription that asks for more gets fewer a series.
+pub const POINTS_PER_SNAPSHOT_MAX: u32 = 1 << 20;
 /// Longest selector, bytes.
 pub const SELECTOR_BYTES_MAX: usize = 4_096;
+/// Most terms of a selector; more series are asked for with `*`.
+pub const SELECTOR_TERMS_MAX: usize = 128;

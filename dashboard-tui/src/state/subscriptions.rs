@@ -1,13 +1,13 @@
 //! What to ask the hub for: never more than is shown.
 
 use protocol::{
-    limits::{SELECTOR_BYTES_MAX, SERIES_PER_SUBSCRIPTION_MAX, WINDOW_MS_MAX},
+    limits::{SELECTOR_BYTES_MAX, SELECTOR_TERMS_MAX, SERIES_PER_SUBSCRIPTION_MAX, WINDOW_MS_MAX},
     live::control::Subscribe,
 };
 
 use super::{
     State,
-    catalogue::{Device, TREND_MS, TREND_POINTS},
+    catalogue::{ChannelState, Device, TREND_MS, TREND_POINTS},
     chart::Target,
 };
 
@@ -116,7 +116,7 @@ fn visible_devices(state: &State, now_ms: i64) -> Vec<&Device> {
 pub fn devices_selector<'a>(devices: impl Iterator<Item = &'a Device>) -> Option<String> {
     let mut selector = String::new();
     let mut series_count = 0;
-    for device in devices {
+    for device in devices.take(SELECTOR_TERMS_MAX) {
         series_count += device.channels.len();
         if series_count > SERIES_PER_SUBSCRIPTION_MAX || selector.len() + device.id.len() + 3 > SELECTOR_BYTES_MAX {
             break;
@@ -164,11 +164,10 @@ fn chart_selector(state: &State, device: &Device) -> Option<String> {
         return Some(format!("{}/*", device.id));
     }
     let mut selector = String::new();
-    for state in &device.channels {
+    let drawn = |state: &&ChannelState| panels.series().any(|series| series == state.channel.series);
+    for state in device.channels.iter().filter(drawn).take(SELECTOR_TERMS_MAX) {
         let term_len = device.id.len() + state.channel.name.len() + 2;
-        if panels.series().any(|series| series == state.channel.series)
-            && selector.len() + term_len <= SELECTOR_BYTES_MAX
-        {
+        if selector.len() + term_len <= SELECTOR_BYTES_MAX {
             if !selector.is_empty() {
                 selector.push(',');
             }

@@ -236,13 +236,12 @@ impl Pipeline {
 
 /// The series a selector stands for, ascending.
 pub fn resolve(state: &State, selector: &Selector) -> Vec<u32> {
-    let devices = state.devices.iter().filter(|device| selector.matches_device(&device.id));
-    let mut series: Vec<u32> = devices
-        .flat_map(|device| {
-            let fits = |series: &u32| selector.matches(&device.id, state.series[*series as usize].decl.name.as_str());
-            device.series.iter().copied().filter(fits)
-        })
-        .collect();
+    let mut series = Vec::new();
+    for device in &state.devices {
+        let Some(terms) = selector.of_device(&device.id) else { continue };
+        let fits = |series: &u32| terms.matches(state.series[*series as usize].decl.name.as_str());
+        series.extend(device.series.iter().copied().filter(fits));
+    }
     series.sort_unstable();
     series
 }

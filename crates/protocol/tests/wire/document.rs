@@ -143,11 +143,15 @@ fn the_limits_are_those_of_the_source() {
         ("PERIOD_MS_MAX", limits::PERIOD_MS_MAX as u64),
         ("VIEWER_MESSAGE_BYTES_MAX", limits::VIEWER_MESSAGE_BYTES_MAX as u64),
         ("LIVE_FRAME_BYTES_MAX", limits::LIVE_FRAME_BYTES_MAX as u64),
+        ("LIVE_CONTROL_BYTES_MAX", limits::LIVE_CONTROL_BYTES_MAX as u64),
         ("SERIES_PER_SUBSCRIPTION_MAX", limits::SERIES_PER_SUBSCRIPTION_MAX as u64),
         ("SUBSCRIPTIONS_PER_VIEWER_MAX", limits::SUBSCRIPTIONS_PER_VIEWER_MAX as u64),
+        ("SERIES_PER_VIEWER_MAX", limits::SERIES_PER_VIEWER_MAX as u64),
         ("WINDOW_MS_MAX", limits::WINDOW_MS_MAX),
         ("POINTS_MAX", u64::from(limits::POINTS_MAX)),
+        ("POINTS_PER_SNAPSHOT_MAX", u64::from(limits::POINTS_PER_SNAPSHOT_MAX)),
         ("SELECTOR_BYTES_MAX", limits::SELECTOR_BYTES_MAX as u64),
+        ("SELECTOR_TERMS_MAX", limits::SELECTOR_TERMS_MAX as u64),
     ];
     let rows = table(&document(), "<!-- limits -->");
     let documented: Vec<(String, u64)> =
