@@ -39,6 +39,7 @@ pub mod historian;
 pub mod ingest;
 pub mod live;
 pub mod metrics;
+pub mod number_map;
 pub mod pipeline;
 pub mod state;
 pub mod web;

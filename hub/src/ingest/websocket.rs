@@ -147,12 +147,8 @@ impl Session {
         let mut changed = pin!(link.changed());
         loop {
             tokio::select! {
-                received = self.socket.next() => {
-                    last_heard = Instant::now();
-                    if let Err(end) = self.on_received(received).await {
-                        return end;
-                    }
-                }
+                // Messages last: a device that never pauses is to hear of those it has sent, and of its time running out.
+                biased;
                 () = &mut changed => {
                     changed.set(link.changed());
                     if let Err(end) = self.write(link.take()).await {
@@ -174,26 +170,27 @@ impl Session {
                         }
                     }
                 }
+                received = self.socket.next() => {
+                    last_heard = Instant::now();
+                    if let Err(end) = self.on_received(received, last_heard).await {
+                        return end;
+                    }
+                }
             }
         }
     }
 
-    /// Handles one message, and whatever else has arrived with it.
-    async fn on_received(&mut self, received: Option<Result<Message, axum::Error>>) -> Result<(), End> {
-        let mut received = Some(received);
-        while let Some(message) = received {
-            match message {
-                Some(Ok(Message::Binary(bytes))) => self.on_message(bytes).await?,
-                Some(Ok(Message::Text(_))) => {
-                    return Err(End::Close(close::TEXT_MESSAGE, "send binary messages (CBOR), not text".into()));
-                }
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(_))) | None => return Err(End::Closed("closed by the device")),
-                Some(Err(error)) => return Err(self.on_error(&error)),
+    /// Handles what came at `now`.
+    async fn on_received(&mut self, received: Option<Result<Message, axum::Error>>, now: Instant) -> Result<(), End> {
+        match received {
+            Some(Ok(Message::Binary(bytes))) => self.on_message(bytes, now).await,
+            Some(Ok(Message::Text(_))) => {
+                Err(End::Close(close::TEXT_MESSAGE, "send binary messages (CBOR), not text".into()))
             }
-            received = self.socket.next().now_or_never();
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
+            Some(Ok(Message::Close(_))) | None => Err(End::Closed("closed by the device")),
+            Some(Err(error)) => Err(self.on_error(&error)),
         }
-        Ok(())
     }
 
     fn on_error(&self, error: &axum::Error) -> End {
@@ -215,8 +212,8 @@ impl Session {
         }
     }
 
-    async fn on_message(&mut self, bytes: Bytes) -> Result<(), End> {
-        if let Some(wait) = self.budget.take(Instant::now()) {
+    async fn on_message(&mut self, bytes: Bytes, now: Instant) -> Result<(), End> {
+        if let Some(wait) = self.budget.take(now) {
             self.web.metrics.messages_slowed.inc();
             tokio::time::sleep(wait).await;
         }

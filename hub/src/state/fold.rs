@@ -8,6 +8,8 @@ use protocol::{
     limits::SPOOLS_REMEMBERED,
 };
 
+use crate::number_map::NumberMap;
+
 use super::record::{CatalogueRecord, DataHead, GapRecord, PayloadError, RefusedRecord, decode};
 
 /// Gap notes a device keeps for its page; older ones are in history's table.
@@ -21,7 +23,7 @@ pub struct State {
     /// All series ever seen.
     pub series: Vec<Series>,
     /// Spools whose marks are remembered, by stream number.
-    pub streams: HashMap<u32, Stream>,
+    pub streams: NumberMap<u32, Stream>,
     /// The number that the next new stream gets.
     pub next_stream: u32,
     by_id: HashMap<Box<str>, u32>,
