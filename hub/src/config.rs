@@ -135,6 +135,10 @@ impl Config {
         if self.journal.segment_bytes < 64 * 1024 {
             return Err(ConfigError::Value("journal.segment_bytes must be at least 65536".into()));
         }
+        if self.history.replay_bytes_max > self.journal.retain_bytes {
+            // Otherwise the journal could be full of what history has no reason to store yet.
+            return Err(ConfigError::Value("history.replay_bytes_max must not be above journal.retain_bytes".into()));
+        }
         Ok(())
     }
 }

@@ -478,7 +478,9 @@ impl Pipeline {
         let journal_bytes = self.journal.used_bytes();
         self.metrics.journal_bytes.set(journal_bytes as i64);
         self.metrics.journal_durable.set(self.durable_seq as i64);
-        let was_behind = std::mem::replace(&mut self.history_behind, journal_bytes > self.journal_bytes_max);
+        // What is released counts no more, although it is recycled only when something is appended.
+        let is_behind = self.journal.unreleased_bytes() > self.journal_bytes_max;
+        let was_behind = std::mem::replace(&mut self.history_behind, is_behind);
         if was_behind != self.history_behind {
             tracing::warn!(behind = self.history_behind, journal_bytes, "history falls behind: devices have to wait");
         }

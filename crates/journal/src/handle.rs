@@ -67,6 +67,11 @@ impl Handle {
         self.index.used_bytes()
     }
 
+    /// Bytes of the segments that history still needs; they are what makes the journal grow beyond its cap.
+    pub fn unreleased_bytes(&self) -> u64 {
+        self.index.unreleased_bytes()
+    }
+
     /// Commits what was flushed, ends the journal's thread and waits for it. What is appended afterwards never becomes durable.
     /// Must not be called from `on_commit`.
     pub fn close(self) -> Result<(), CloseError> {

@@ -101,6 +101,15 @@ impl Index {
         self.used_bytes.load(SeqCst)
     }
 
+    /// Bytes of the segments that cannot be recycled, because something in them is not released.
+    pub(crate) fn unreleased_bytes(&self) -> u64 {
+        let state = self.lock();
+        let released_seq = self.released_seq();
+        // The last record of a segment is the one before the next segment's first; the newest is being written.
+        let released = state.segments.iter().skip(1).take_while(|next| next.first_seq - 1 <= released_seq).count();
+        state.segments.iter().skip(released).map(|segment| segment.bytes).sum()
+    }
+
     pub(crate) fn released_seq(&self) -> u64 {
         self.released_seq.load(SeqCst)
     }

@@ -26,7 +26,7 @@ use crate::clock::wire_ms;
 
 /// Points a series may have in one flush of a stream that conflates: smallest, largest, last.
 const CONFLATED_POINTS: usize = 3;
-/// The same for a stream that wants every change; only a burst beyond it is conflated.
+/// Points of a series in one frame of a stream that wants every change.
 const EVERY_CHANGE_POINTS: usize = 1024;
 /// What a flush may cost: one write call of about 5 µs a viewer, at most a third of the time.
 const FLUSH_COST_A_VIEWER: Duration = Duration::from_micros(15);
@@ -132,21 +132,26 @@ impl Fanout {
         }
     }
 
-    /// Takes readings of one series. Costs a look-up when nobody watches it.
+    /// Takes readings of one series; `shift_us` is added to their times. Costs a look-up when nobody watches it.
     pub fn push(&mut self, now: Instant, series: u32, times_us: &[i64], shift_us: i64, values: &[f64]) {
-        let Some(watchers) = self.by_series.get(series as usize) else { return };
-        for &(number, slot) in watchers {
+        for place in 0..self.by_series.get(series as usize).map_or(0, Vec::len) {
+            let (number, slot) = self.by_series[series as usize][place];
             let Some(stream) = self.streams.get_mut(&number) else { continue };
-            let limit = if stream.key.max_hz == 0 { EVERY_CHANGE_POINTS } else { CONFLATED_POINTS };
-            let pending = &mut stream.slots[slot as usize];
-            if pending.is_empty() {
-                if stream.dirty.is_empty() {
-                    let interval = interval(self.flush_interval, &stream.key, stream.viewers.len());
-                    self.due.push((number, stream.last_flush.map_or(now, |last| now.max(last + interval))));
+            if stream.has_room(slot, values.len()) {
+                if stream.add(slot, times_us, shift_us, values) {
+                    self.due.push((number, stream.next_flush(now, self.flush_interval)));
                 }
-                stream.dirty.push(slot);
+                continue;
             }
-            pending.extend(times_us, shift_us, values, limit);
+            // A burst takes as many frames as it needs, however soon: every change was asked for.
+            for (times_us, values) in times_us.chunks(EVERY_CHANGE_POINTS).zip(values.chunks(EVERY_CHANGE_POINTS)) {
+                self.due.retain(|&(due, _)| due != number);
+                self.flush(number, now);
+                let Some(stream) = self.streams.get_mut(&number) else { continue };
+                if stream.add(slot, times_us, shift_us, values) {
+                    self.due.push((number, stream.next_flush(now, self.flush_interval)));
+                }
+            }
         }
     }
 
@@ -191,16 +196,17 @@ impl Fanout {
         take_snapshot: impl FnOnce(u64) -> SharedSnapshot,
     ) -> Joined {
         let number = match self.by_key.get(&key) {
-            Some(&number) if self.streams[&number].ids == series => number,
+            // A viewer has each stream once: it could not tell two subscriptions by their frames otherwise.
+            Some(&number) if self.streams[&number].is_for(&series, &viewer) => number,
             _ => self.create(key, series),
         };
         self.due.retain(|&(due, _)| due != number);
         self.flush(number, now);
         let stream = self.streams.get_mut(&number).expect("found or created above");
         stream.viewers.push(viewer);
-        stream
-            .snapshots
-            .retain(|kept| now.duration_since(kept.made) < SNAPSHOT_SHARED_FOR && stream.log.reaches(kept.cursor));
+        stream.snapshots.retain(|kept| {
+            now.duration_since(kept.made) < SNAPSHOT_SHARED_FOR && !stream.log.is_long_behind(kept.cursor)
+        });
         let shared = stream.snapshots.iter().find(|kept| kept.window == window);
         let (cursor, snapshot) = if let Some(kept) = shared {
             (kept.cursor, kept.snapshot.clone())
@@ -277,6 +283,33 @@ impl Fanout {
 }
 
 impl Stream {
+    /// Whether so many more points of a series fit into the next frame; a stream that conflates takes any number.
+    fn has_room(&self, slot: u32, points: usize) -> bool {
+        self.key.max_hz > 0 || self.slots[slot as usize].points().len() + points <= EVERY_CHANGE_POINTS
+    }
+
+    /// Takes readings of one series; true when nothing waited before.
+    fn add(&mut self, slot: u32, times_us: &[i64], shift_us: i64, values: &[f64]) -> bool {
+        let limit = if self.key.max_hz == 0 { EVERY_CHANGE_POINTS } else { CONFLATED_POINTS };
+        let was_idle = self.dirty.is_empty();
+        let pending = &mut self.slots[slot as usize];
+        if pending.is_empty() {
+            self.dirty.push(slot);
+        }
+        pending.extend(times_us, shift_us, values, limit);
+        was_idle
+    }
+
+    /// When what has begun to wait now is to be sent.
+    fn next_flush(&self, now: Instant, flush_interval: Duration) -> Instant {
+        let interval = interval(flush_interval, &self.key, self.viewers.len());
+        self.last_flush.map_or(now, |last| now.max(last + interval))
+    }
+
+    fn is_for(&self, series: &[u32], viewer: &Arc<ViewerLink>) -> bool {
+        self.ids == series && !self.viewers.iter().any(|known| Arc::ptr_eq(known, viewer))
+    }
+
     /// Puts what waits into the log, as few frames as fit.
     fn encode(&mut self, scratch: &mut Scratch) -> Totals {
         let mut totals = Totals::default();

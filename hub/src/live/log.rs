@@ -50,9 +50,14 @@ impl StreamLog {
         frames.base + frames.held.len() as u64
     }
 
-    /// Whether the frame at `cursor` is still held (or yet to come).
-    pub fn reaches(&self, cursor: u64) -> bool {
-        self.lock().base <= cursor
+    /// Whether half of what the log may hold waits behind `cursor`: soon the frame there will be gone.
+    pub fn is_long_behind(&self, cursor: u64) -> bool {
+        let frames = self.lock();
+        let skip = cursor.saturating_sub(frames.base) as usize;
+        let waiting = frames.held.len().saturating_sub(skip);
+        waiting > FRAMES_MAX / 2
+            || (frames.bytes > BYTES_MAX / 2
+                && frames.held.iter().skip(skip).map(Bytes::len).sum::<usize>() > BYTES_MAX / 2)
     }
 
     /// Adds a frame; the oldest go when there are too many.
@@ -118,9 +123,12 @@ mod tests {
             log.push(Bytes::from_static(b"frame"));
         }
         assert_eq!(read(&log, 0, 1).0, Read::Lost);
-        assert!(log.reaches(1) && !log.reaches(0));
+        assert_eq!(read(&log, 1, 1).0, Read::UpTo(2));
+        assert!(log.is_long_behind(1) && !log.is_long_behind(FRAMES_MAX as u64 / 2 + 1));
+        log.push(Bytes::from(vec![0; BYTES_MAX / 2 + 1]));
+        assert!(log.is_long_behind(log.end() - 1) && !log.is_long_behind(log.end()));
         log.push(Bytes::from(vec![0; BYTES_MAX + 1]));
-        assert_eq!(log.end(), FRAMES_MAX as u64 + 2);
-        assert!(!log.reaches(FRAMES_MAX as u64));
+        assert_eq!(log.end(), FRAMES_MAX as u64 + 3);
+        assert_eq!(read(&log, FRAMES_MAX as u64 + 1, 1).0, Read::Lost);
     }
 }

@@ -5,7 +5,7 @@
 //! stays bounded, and it is told how many points were left out.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,24 +13,27 @@ use std::{
 use axum::{
     extract::{
         State,
-        ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade},
+        ws::{Message, WebSocket, WebSocketUpgrade},
     },
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use futures_util::{
-    FutureExt, SinkExt, StreamExt,
-    stream::{FuturesUnordered, SplitSink, SplitStream},
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::{FuturesUnordered, SplitStream},
 };
 use protocol::{
     LIVE_SUBPROTOCOL, close,
     codec::{self, ItemKind},
     limits::{SUBSCRIPTIONS_PER_VIEWER_MAX, VIEWER_MESSAGE_BYTES_MAX},
-    live::{HubMessage, ViewerMessage, control::Subscribe},
+    live::{HubMessage, SeriesRow, ViewerMessage, control::Subscribe},
 };
 use tokio::{sync::oneshot, time::timeout};
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
 use super::{
+    fanout::Joined,
     lag::Lag,
     log::{Read, StreamLog},
     snapshot::{Snapshot, SnapshotError},
@@ -39,16 +42,16 @@ use super::{
 use crate::{
     api::error::Problem,
     clock::{self, wire_ms},
-    pipeline::{Request, SubscribeError, Subscribed},
+    pipeline::{Request, Stopped, SubscribeError, Subscribed},
     web::{Permit, Web},
 };
 
-/// One flush writes up to this many bytes before it looks at the socket again.
-const ROUND_BYTES_MAX: usize = 192 * 1024;
+mod outlet;
+
+use outlet::{Gone, Outlet};
+
 /// Above a round, a frame of 64 KiB and its header.
-const WRITE_BUFFER_BYTES_MAX: usize = 512 * 1024;
-/// Frames that wait in a log before they are merged for this viewer.
-const FRAMES_WAITING_MAX: u64 = 64;
+const WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
 /// A viewer that takes nothing at all for so long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the other side may take to answer a close.
@@ -83,29 +86,35 @@ pub async fn upgrade(State(web): State<Arc<Web>>, permit: Permit, upgrade: WebSo
         })
 }
 
+/// A snapshot that was being made: which subscription and which joining of it, and what came of it.
 type Prepared = (u64, u64, Result<Arc<Snapshot>, SnapshotError>);
-type Snapshots = FuturesUnordered<futures_util::future::BoxFuture<'static, Prepared>>;
+type Snapshots = FuturesUnordered<BoxFuture<'static, Prepared>>;
 
 struct Session {
     web: Arc<Web>,
     link: Arc<ViewerLink>,
-    sink: SplitSink<WebSocket, Message>,
+    outlet: Outlet,
     stream: SplitStream<WebSocket>,
-    subscriptions: HashMap<u64, Subscription>,
+    subscriptions: BTreeMap<u64, Subscription>,
     /// Snapshots that are being made.
     snapshots: Snapshots,
-    /// Messages to write before anything else, in order.
-    outbox: std::collections::VecDeque<Bytes>,
+    /// Tells the joinings of one subscription apart.
+    next_joining: u64,
     is_hidden: bool,
     /// Points left out since the viewer was last told.
     merged: u64,
-    last_sent: Instant,
     last_heard: Instant,
-    flush_began: Option<Instant>,
 }
 
 struct Subscription {
     wish: Subscribe,
+    /// None while the page is hidden.
+    feed: Option<Feed>,
+}
+
+/// Where a subscription's frames come from.
+struct Feed {
+    joining: u64,
     log: Arc<StreamLog>,
     cursor: u64,
     /// Live frames follow the snapshot, never before.
@@ -116,22 +125,32 @@ struct Subscription {
 /// Why a session ends: the code to close with, or none when the viewer is gone already.
 struct End(Option<u16>);
 
+impl From<Gone> for End {
+    fn from(_: Gone) -> Self {
+        Self(None)
+    }
+}
+
+impl From<Stopped> for End {
+    fn from(_: Stopped) -> Self {
+        Self(Some(close::STOPPING))
+    }
+}
+
 impl Session {
     fn new(web: Arc<Web>, socket: WebSocket) -> Self {
         let (sink, stream) = socket.split();
         Self {
             web,
             link: Arc::default(),
-            sink,
+            outlet: Outlet::new(sink),
             stream,
-            subscriptions: HashMap::new(),
+            subscriptions: BTreeMap::new(),
             snapshots: FuturesUnordered::new(),
-            outbox: std::collections::VecDeque::new(),
+            next_joining: 0,
             is_hidden: false,
             merged: 0,
-            last_sent: Instant::now(),
             last_heard: Instant::now(),
-            flush_began: None,
         }
     }
 
@@ -149,11 +168,9 @@ impl Session {
             return;
         }
         let End(code) = self.serve().await;
-        for subscription in self.subscriptions.values() {
-            // A stopped pipeline has no streams left to leave.
-            let leave = Request::Unsubscribe(Arc::clone(&self.link), subscription.log.number);
-            let _ = web.pipeline.request(leave).await;
-        }
+        // A stopped pipeline has closed with a code of its own, and has no streams left to leave.
+        let code = code.map(|code| self.link.take().close.unwrap_or(code));
+        let _ = self.leave_all().await;
         let _ = web.pipeline.request(Request::Exit(Arc::clone(&self.link))).await;
         if let Some(code) = code {
             self.close(code).await;
@@ -164,7 +181,7 @@ impl Session {
         let link = Arc::clone(&self.link);
         let mut heartbeat = tokio::time::interval(self.web.live.heartbeat);
         loop {
-            let is_flushing = self.flush_began.is_some();
+            let is_blocked = self.outlet.is_blocked();
             let outcome = tokio::select! {
                 message = self.stream.next() => self.on_message(message).await,
                 () = link.changed() => self.on_changed().await,
@@ -172,85 +189,72 @@ impl Session {
                     self.on_snapshot(prepared);
                     Ok(())
                 }
-                flushed = self.sink.flush(), if is_flushing => {
-                    self.flush_began = None;
-                    flushed.map_err(|_| End(None))
-                }
-                _ = heartbeat.tick() => self.on_heartbeat().await,
+                flushed = self.outlet.flush(), if is_blocked => match flushed {
+                    Ok(()) => {
+                        // Whoever takes bytes lives, and what the pipeline has left meanwhile was not taken.
+                        self.last_heard = Instant::now();
+                        self.on_changed().await
+                    }
+                    Err(gone) => Err(gone.into()),
+                },
+                _ = heartbeat.tick() => self.on_heartbeat(),
             };
-            if let Err(end) = outcome {
-                return end;
-            }
-            if let Err(end) = self.write().await {
+            if let Err(end) = outcome.and_then(|()| self.write()) {
                 return end;
             }
         }
     }
 
-    /// Feeds the socket with what waits and begins to flush it. While it is flushing nothing is added: frames are
-    /// merged instead when too many wait.
-    async fn write(&mut self) -> Result<(), End> {
-        if self.flush_began.is_some() {
-            self.absorb();
-            return Ok(());
-        }
-        let mut room = ROUND_BYTES_MAX;
-        let mut fed = false;
-        while room > 0
-            && let Some(message) = self.outbox.pop_front()
-        {
-            room = room.saturating_sub(message.len());
-            self.feed(message).await?;
-            fed = true;
-        }
-        let mut frames = Vec::new();
-        for subscription in self.subscriptions.values_mut().filter(|subscription| subscription.has_snapshot) {
-            self.merged += subscription.lag.take(subscription.log.number, |frame| frames.push(frame));
-            let read = subscription.log.read(subscription.cursor, |frame| {
-                room = room.saturating_sub(frame.len());
-                frames.push(frame.clone());
-                room > 0
-            });
-            match read {
-                Read::UpTo(cursor) => subscription.cursor = cursor,
-                // Only a session that did not run for seconds gets here; a fresh snapshot heals it.
-                Read::Lost => self.link.stream_changed(subscription.log.number),
-            }
-            if room == 0 {
-                break;
+    /// Gives the socket a round of what waits. While it takes nothing, live frames stay in their logs.
+    fn write(&mut self) -> Result<(), End> {
+        if !self.outlet.is_blocked() {
+            self.fetch();
+            if self.outlet.write_round()? {
+                // There is more: come back without waiting for news.
+                self.link.wake();
             }
         }
-        for frame in frames {
-            self.feed(frame).await?;
-            fed = true;
-        }
-        if !fed {
-            return Ok(());
-        }
-        self.last_sent = Instant::now();
-        // Almost always the socket takes everything at once.
-        match self.sink.flush().now_or_never() {
-            Some(flushed) => flushed.map_err(|_| End(None))?,
-            None => self.flush_began = Some(Instant::now()),
-        }
-        if room == 0 {
-            // There is more: come back without waiting for news.
-            self.link.wake();
-        }
+        self.absorb();
         Ok(())
     }
 
-    async fn feed(&mut self, message: Bytes) -> Result<(), End> {
-        self.sink.feed(Message::Binary(message)).await.map_err(|_| End(None))
+    /// Takes live frames from the logs as long as there is room behind what waits already, the same for each.
+    fn fetch(&mut self) {
+        let feeds = self.subscriptions.values_mut().filter_map(|subscription| subscription.feed.as_mut());
+        let mut ready: Vec<&mut Feed> = feeds.filter(|feed| feed.has_snapshot).collect();
+        let share = self.outlet.room() / ready.len().max(1);
+        if share == 0 {
+            return;
+        }
+        for feed in &mut ready {
+            self.merged += feed.lag.take(feed.log.number, |frame| self.outlet.push(frame));
+            let mut room = share;
+            let read = feed.log.read(feed.cursor, |frame| {
+                room = room.saturating_sub(frame.len());
+                self.outlet.push(frame.clone());
+                room > 0
+            });
+            match read {
+                Read::UpTo(cursor) => {
+                    feed.cursor = cursor;
+                    if cursor < feed.log.end() {
+                        self.link.wake();
+                    }
+                }
+                // Only a session that did not run for seconds gets here; a fresh snapshot heals it.
+                Read::Lost => self.link.stream_changed(feed.log.number),
+            }
+        }
     }
 
-    /// The socket takes nothing: merges what has waited for long, so that it stays bounded.
+    /// Merges frames that have waited in their logs for so long that they would soon be gone: the viewer is too slow,
+    /// or its snapshot takes long.
     fn absorb(&mut self) {
-        for subscription in self.subscriptions.values_mut().filter(|subscription| subscription.has_snapshot) {
-            if subscription.log.end().saturating_sub(subscription.cursor) < FRAMES_WAITING_MAX {
+        for feed in self.subscriptions.values_mut().filter_map(|subscription| subscription.feed.as_mut()) {
+            if !feed.log.is_long_behind(feed.cursor) {
                 continue;
             }
-            let Subscription { log, cursor, lag, .. } = subscription;
+            let Feed { log, cursor, lag, .. } = feed;
             match log.read(*cursor, |frame| {
                 lag.absorb(frame);
                 true
@@ -267,14 +271,15 @@ impl Session {
             Some(Ok(Message::Binary(bytes))) => bytes,
             Some(Ok(Message::Text(_))) => return Err(End(Some(close::TEXT_MESSAGE))),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End(None)),
+            Some(Ok(Message::Close(_))) | None => return Err(End(None)),
+            Some(Err(error)) => return Err(End(close_code_of(&error))),
         };
         if codec::item_kind(&bytes) != ItemKind::Map {
             return Err(End(Some(close::UNREADABLE)));
         }
         match ViewerMessage::decode(&bytes) {
             Ok(ViewerMessage::Subscribe(wish)) => self.subscribe(wish).await,
-            Ok(ViewerMessage::Unsubscribe { id }) => self.unsubscribe(id).await,
+            Ok(ViewerMessage::Unsubscribe { id }) => Ok(self.leave(id).await?),
             Ok(ViewerMessage::Visibility { hidden }) => self.set_hidden(hidden).await,
             Ok(ViewerMessage::Echo { t }) => {
                 self.say(&HubMessage::Echo { t, now: wire_ms(clock::now_us()) });
@@ -299,44 +304,49 @@ impl Session {
             return Ok(());
         }
         self.leave(wish.id).await?;
+        if self.is_hidden {
+            self.subscriptions.insert(wish.id, Subscription { wish, feed: None });
+            return Ok(());
+        }
         let (reply, answer) = oneshot::channel();
-        let request = Request::Subscribe(Arc::clone(&self.link), wish.clone(), reply);
-        self.web.pipeline.request(request).await.map_err(|_| End(Some(close::STOPPING)))?;
-        let answer: Result<Subscribed, SubscribeError> = answer.await.map_err(|_| End(Some(close::STOPPING)))?;
+        self.web.pipeline.request(Request::Subscribe(Arc::clone(&self.link), wish.clone(), reply)).await?;
+        let answer: Result<Subscribed, SubscribeError> = answer.await.map_err(|_| Stopped)?;
         match answer {
-            Ok(Subscribed { joined, series }) => {
-                let (id, stream, now_us) = (wish.id, joined.log.number, clock::now_us());
-                let (from_us, _) = super::snapshot::window(now_us, wish.window_ms);
-                self.say(&HubMessage::Snapshot {
-                    id,
-                    stream,
-                    from: wire_ms(from_us),
-                    to: wire_ms(now_us),
-                    points: wish.points,
-                    series,
-                });
-                let snapshot = joined.snapshot;
-                self.snapshots.push(async move { (id, stream, snapshot.get().await) }.boxed());
-                let lag = Lag::default();
-                let subscription =
-                    Subscription { wish, log: joined.log, cursor: joined.cursor, has_snapshot: false, lag };
-                self.subscriptions.insert(id, subscription);
-            }
+            Ok(Subscribed { joined, series }) => self.join(wish, joined, series),
             Err(error) => self.complain(Some(wish.id), error.code(), error.to_string()),
         }
         Ok(())
     }
 
-    fn on_snapshot(&mut self, (id, stream, snapshot): Prepared) {
-        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
-        if subscription.log.number != stream {
-            // Replaced while it was being made.
-            return;
-        }
-        subscription.has_snapshot = true;
+    /// Announces the snapshot and puts the subscription in place; frames follow when the snapshot is made.
+    fn join(&mut self, wish: Subscribe, joined: Joined, series: Vec<SeriesRow>) {
+        let (id, now_us) = (wish.id, clock::now_us());
+        let (from_us, _) = super::snapshot::window(now_us, wish.window_ms);
+        self.say(&HubMessage::Snapshot {
+            id,
+            stream: joined.log.number,
+            from: wire_ms(from_us),
+            to: wire_ms(now_us),
+            points: wish.points,
+            series,
+        });
+        let joining = self.next_joining;
+        self.next_joining += 1;
+        let snapshot = joined.snapshot;
+        self.snapshots.push(async move { (id, joining, snapshot.get().await) }.boxed());
+        let feed = Feed { joining, log: joined.log, cursor: joined.cursor, has_snapshot: false, lag: Lag::default() };
+        self.subscriptions.insert(id, Subscription { wish, feed: Some(feed) });
+    }
+
+    fn on_snapshot(&mut self, (id, joining, snapshot): Prepared) {
+        let feed = self.subscriptions.get_mut(&id).and_then(|subscription| subscription.feed.as_mut());
+        // Replaced, ended or hidden while it was being made.
+        let Some(feed) = feed.filter(|feed| feed.joining == joining) else { return };
+        feed.has_snapshot = true;
+        let stream = feed.log.number;
         match snapshot {
             Ok(snapshot) => {
-                self.outbox.extend(snapshot.frames.iter().cloned());
+                snapshot.frames.iter().for_each(|frame| self.outlet.push(frame.clone()));
                 self.say(&HubMessage::SnapshotEnd { id, stream, gaps: snapshot.gaps.clone() });
             }
             Err(error) => {
@@ -346,62 +356,71 @@ impl Session {
         }
     }
 
-    async fn unsubscribe(&mut self, id: u64) -> Result<(), End> {
-        self.leave(id).await
+    /// Ends a subscription.
+    async fn leave(&mut self, id: u64) -> Result<(), Stopped> {
+        let Some(Subscription { feed: Some(feed), .. }) = self.subscriptions.remove(&id) else { return Ok(()) };
+        self.web.pipeline.request(Request::Unsubscribe(Arc::clone(&self.link), feed.log.number)).await
     }
 
-    async fn leave(&mut self, id: u64) -> Result<(), End> {
-        let Some(subscription) = self.subscriptions.remove(&id) else { return Ok(()) };
-        let request = Request::Unsubscribe(Arc::clone(&self.link), subscription.log.number);
-        self.web.pipeline.request(request).await.map_err(|_| End(Some(close::STOPPING)))
+    /// Ends the feeds of all subscriptions; the wishes stay.
+    async fn leave_all(&mut self) -> Result<(), Stopped> {
+        for subscription in self.subscriptions.values_mut() {
+            if let Some(feed) = subscription.feed.take() {
+                let leave = Request::Unsubscribe(Arc::clone(&self.link), feed.log.number);
+                self.web.pipeline.request(leave).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Hidden: data stops. Visible again: every subscription begins afresh.
     async fn set_hidden(&mut self, hidden: bool) -> Result<(), End> {
-        if hidden == self.is_hidden {
+        if std::mem::replace(&mut self.is_hidden, hidden) == hidden {
             return Ok(());
         }
-        self.is_hidden = hidden;
         if hidden {
-            for subscription in self.subscriptions.values_mut() {
-                let request = Request::Unsubscribe(Arc::clone(&self.link), subscription.log.number);
-                self.web.pipeline.request(request).await.map_err(|_| End(Some(close::STOPPING)))?;
-                subscription.has_snapshot = false;
-            }
-            return Ok(());
+            return Ok(self.leave_all().await?);
         }
-        let wishes: Vec<_> = self.subscriptions.values().map(|subscription| subscription.wish.clone()).collect();
+        self.subscribe_again(|_| true).await
+    }
+
+    async fn subscribe_again(&mut self, which: impl Fn(&Subscription) -> bool) -> Result<(), End> {
+        let wishes = self.subscriptions.values().filter(|subscription| which(subscription));
+        let wishes: Vec<_> = wishes.map(|subscription| subscription.wish.clone()).collect();
         for wish in wishes {
             self.subscribe(wish).await?;
         }
         Ok(())
     }
 
-    /// Takes what the pipeline left.
+    /// Takes what the pipeline left. While the socket takes nothing it stays on the link, which is bounded.
     async fn on_changed(&mut self) -> Result<(), End> {
+        if self.outlet.is_blocked() {
+            return self.link.closing().map_or(Ok(()), |code| Err(End(Some(code))));
+        }
         let waiting = self.link.take();
         if let Some(code) = waiting.close {
             return Err(End(Some(code)));
         }
         if waiting.resync {
-            let request = Request::Resync(Arc::clone(&self.link));
-            self.web.pipeline.request(request).await.map_err(|_| End(Some(close::STOPPING)))?;
+            self.web.pipeline.request(Request::Resync(Arc::clone(&self.link))).await?;
         }
-        self.outbox.extend(waiting.control);
-        if !self.is_hidden {
-            let is_changed = |subscription: &&Subscription| waiting.changed_streams.contains(&subscription.log.number);
-            let wishes: Vec<_> = self.subscriptions.values().filter(is_changed).map(|s| s.wish.clone()).collect();
-            for wish in wishes {
-                self.subscribe(wish).await?;
-            }
+        waiting.control.into_iter().for_each(|message| self.outlet.push(message));
+        if waiting.changed_streams.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let is_changed = |feed: &Feed| waiting.changed_streams.contains(&feed.log.number);
+        self.subscribe_again(|subscription| subscription.feed.as_ref().is_some_and(is_changed)).await
     }
 
-    async fn on_heartbeat(&mut self) -> Result<(), End> {
-        if self.flush_began.is_some_and(|began| began.elapsed() > WRITE_TIMEOUT) {
+    fn on_heartbeat(&mut self) -> Result<(), End> {
+        if self.outlet.is_blocked_for(WRITE_TIMEOUT) {
             return Err(End(None));
         }
+        if self.outlet.is_blocked() {
+            return Ok(());
+        }
+        // A viewer that reads nothing answers no ping either; the other limit is for that.
         if self.last_heard.elapsed() > self.web.ingest.silence_max {
             return Err(End(Some(close::POLICY)));
         }
@@ -411,14 +430,11 @@ impl Session {
         }
         self.say(&HubMessage::Heartbeat { now: wire_ms(clock::now_us()) });
         // The pong is how a viewer that says nothing is known to be alive.
-        if self.flush_began.is_none() {
-            self.sink.feed(Message::Ping(Bytes::new())).await.map_err(|_| End(None))?;
-        }
-        Ok(())
+        Ok(self.outlet.ping()?)
     }
 
     fn say(&mut self, message: &HubMessage) {
-        self.outbox.push_back(Bytes::from(message.encode()));
+        self.outlet.push(Bytes::from(message.encode()));
     }
 
     fn complain(&mut self, id: Option<u64>, code: &str, message: String) {
@@ -426,13 +442,22 @@ impl Session {
     }
 
     async fn close(&mut self, code: u16) {
-        let frame = CloseFrame { code, reason: "".into() };
         let farewell = async {
-            if self.sink.send(Message::Close(Some(frame))).await.is_ok() {
+            if self.outlet.close(code).await.is_ok() {
                 while let Some(Ok(_)) = self.stream.next().await {}
             }
         };
         // Whether it answered or not, the connection ends here.
         let _ = timeout(CLOSE_TIMEOUT, farewell).await;
+    }
+}
+
+/// What a viewer is told that broke the rules of the socket itself; nothing when it is gone.
+fn close_code_of(error: &axum::Error) -> Option<u16> {
+    match std::error::Error::source(error).and_then(|source| source.downcast_ref::<tungstenite::Error>())? {
+        tungstenite::Error::Capacity(_) => Some(close::TOO_BIG),
+        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_) => Some(close::PROTOCOL_ERROR),
+        _ => None,
     }
 }

@@ -68,6 +68,11 @@ impl ViewerLink {
         self.wake();
     }
 
+    /// The code to close with, if it has been asked to; what waits stays.
+    pub fn closing(&self) -> Option<u16> {
+        self.lock().close
+    }
+
     /// Takes what waits.
     pub fn take(&self) -> Waiting {
         std::mem::take(&mut self.lock())

@@ -94,9 +94,9 @@ impl Pipeline {
                     tracing::warn!(device = %hello.device, next = hello.next, mark, "a spool was rolled back");
                 }
                 let message = format!(
-                    "this spool has messages up to {} here, but the device would go on with {}: it was rolled back (a \
+                    "this spool has messages up to {mark} here, but the device would go on with {}: it was rolled back (a \
                      restored SD card?). Discard it and start a new spool",
-                    known.mark, hello.next
+                    hello.next
                 );
                 link.error("stale_spool", message, None);
                 // What it sends before it has read this is not taken for messages of a spool that goes on.

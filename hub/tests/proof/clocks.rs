@@ -3,14 +3,14 @@
 use protocol::{codec::writer, device::encode::FrameWriter};
 use serde_json::json;
 
-use crate::support::{Bystander, Device, Point, TestHub, eventually_equal, hello, now_ms, points};
+use crate::support::{Bystander, Device, Point, TestHub, eventually_equal, hello, now_ms};
 
 /// 1970-01-01 and a minute, in milliseconds.
 const MINUTE_MS: f64 = 60_000.0;
 
 async fn span(hub: &TestHub, series: &str, count: usize) -> Vec<Point> {
-    eventually_equal("the readings are there", count, async || points(hub, series).await.len()).await;
-    points(hub, series).await
+    eventually_equal("the readings are there", count, async || hub.points(series).await.len()).await;
+    hub.points(series).await
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_single_float_as_time_is_refused_with_advice() {
     assert_eq!(seq, Some(1));
     device.acked(1).await;
     assert_eq!(hub.delivery("shrunk").await["refused"], json!({ "coarse_time": 1 }));
-    assert_eq!(points(&hub, "shrunk/n").await, []);
+    assert_eq!(hub.points("shrunk/n").await, []);
 }
 
 #[tokio::test]

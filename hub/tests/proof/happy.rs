@@ -3,7 +3,7 @@
 use protocol::{close, device::encode::FrameWriter};
 use serde_json::json;
 
-use crate::support::{Device, TestHub, eventually_equal, hello, now_ms, points, rng};
+use crate::support::{Device, TestHub, eventually_equal, hello, now_ms, rng};
 use rand::RngExt;
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn what_is_acknowledged_is_found_equal_and_survives_a_restart() {
     }
     device.acked(50).await;
     for (channel, sent) in ["temp", "hum", "power"].iter().zip(&sent) {
-        eventually_equal(channel, sent.clone(), async || points(&hub, &format!("shed/{channel}")).await).await;
+        eventually_equal(channel, sent.clone(), async || hub.points(&format!("shed/{channel}")).await).await;
     }
     let delivery = hub.delivery("shed").await;
     assert_eq!((&delivery["received"], &delivery["stored"]), (&json!(50), &json!(50)));
@@ -38,7 +38,7 @@ async fn what_is_acknowledged_is_found_equal_and_survives_a_restart() {
     device.leave().await;
     let hub = hub.restart().await;
     for (channel, sent) in ["temp", "hum", "power"].iter().zip(&sent) {
-        assert_eq!(points(&hub, &format!("shed/{channel}")).await, *sent, "{channel} after the restart");
+        assert_eq!(hub.points(&format!("shed/{channel}")).await, *sent, "{channel} after the restart");
     }
     assert_eq!(hub.delivery("shed").await["spools"], json!([{ "spool": 7, "acked": 50 }]));
     let mut again = hello("shed", 7, &["temp", "hum", "power"]);

@@ -11,9 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{
-    Bystander, Device, TestHub, cbor, eventually_equal, hello, in_time, now_ms, points, request, rng,
-};
+use crate::support::{Bystander, Device, TestHub, cbor, eventually_equal, hello, in_time, now_ms, request, rng};
 
 /// Closes of devices' connections by the hub with this code.
 async fn closes(hub: &TestHub, code: u16) -> u64 {
@@ -309,7 +307,7 @@ async fn a_frame_cut_anywhere_is_refused_or_unreadable_and_never_stored() {
     let metrics = hub.metrics().await;
     assert_eq!(metrics.get("messages_refused_total{reason=\"malformed\"}"), refused);
     assert_eq!(metrics.get("messages_unreadable_total"), unreadable);
-    assert_eq!(points(&hub, "cut/temp").await, []);
+    assert_eq!(hub.points("cut/temp").await, []);
     bystander.finish(&hub).await;
 }
 
@@ -391,7 +389,7 @@ async fn series_beyond_the_cap_are_dropped_alone_and_counted() {
         let kept: &[&str] = if number == 2 { &names[..2] } else { &names };
         assert_eq!(hub.device(&id).await["channels"].as_array().map(Vec::len), Some(kept.len()));
         for (value, name) in (1..).zip(kept) {
-            let seen = points(&hub, &format!("{id}/{name}")).await;
+            let seen = hub.points(&format!("{id}/{name}")).await;
             assert_eq!(seen[0], (t_ms as f64, Some(f64::from(value))), "{id}/{name}");
         }
         assert_eq!(device.errors_left(), 0, "the message stands");
@@ -436,7 +434,7 @@ async fn a_flood_is_slowed_down_and_nothing_of_it_is_lost() {
     }
     device.acked(300).await;
     assert!(hub.metrics().await.get("messages_slowed_total") >= 50);
-    eventually_equal("all is stored", 300, async || points(&hub, "flood/n").await.len()).await;
+    eventually_equal("all is stored", 300, async || hub.points("flood/n").await.len()).await;
     bystander.finish(&hub).await;
 }
 
@@ -505,7 +503,7 @@ async fn a_connection_that_speaks_for_a_second_device_leaves_the_first() {
         json!([hub.device("first").await["connected"], hub.device("second").await["connected"]])
     })
     .await;
-    assert_eq!(points(&hub, "first/n").await, []);
+    assert_eq!(hub.points("first/n").await, []);
     let mut first = Device::introduce(hub.address, &hello("first", 1, &["n"])).await;
     device.reading(2, now_ms() as f64, 0, 2.0).await;
     device.acked(2).await;

@@ -3,7 +3,7 @@
 use protocol::close;
 use serde_json::{Value, json};
 
-use crate::support::{Bystander, Device, TestHub, cbor, eventually, eventually_equal, hello, now_ms, points};
+use crate::support::{Bystander, Device, TestHub, cbor, eventually, eventually_equal, hello, now_ms};
 
 /// A hello of a device that has been here before.
 fn again(device: &str, spool: u64, channels: &[&str], first: u64, next: u64) -> Value {
@@ -45,7 +45,7 @@ async fn refused_content_is_named_acknowledged_and_counted() {
     device.reading(11, t_ms as f64, 0, 21.5).await;
     device.acked(11).await;
     eventually_equal("only the good one is there", vec![(t_ms as f64, Some(21.5))], async || {
-        points(&hub, "wrong/temp").await
+        hub.points("wrong/temp").await
     })
     .await;
     let delivery = hub.delivery("wrong").await;
@@ -124,7 +124,7 @@ async fn a_takeover_in_mid_commit_neither_loses_nor_doubles_nor_stalls() {
         second.reading(seq, t_ms + seq as f64, 0, seq as f64).await;
     }
     second.acked(10).await;
-    eventually_equal("each is there once", 10, async || points(&hub, "hasty/n").await.len()).await;
+    eventually_equal("each is there once", 10, async || hub.points("hasty/n").await.len()).await;
     let delivery = hub.delivery("hasty").await;
     assert_eq!((&delivery["stored"], &delivery["lost"]), (&json!(10), &json!(0)));
     first.closed(close::TAKEN_OVER).await;
@@ -168,8 +168,7 @@ async fn a_rolled_back_spool_is_stale_and_a_new_one_works_on_the_same_connection
     device.reading(1, t_ms + 6.0, 0, 6.0).await;
     device.acked(1).await;
     let sent: Vec<_> = (1..=6).map(|n| (t_ms + f64::from(n), Some(f64::from(n)))).collect();
-    eventually_equal("nothing of the rolled back spool is taken", sent, async || points(&hub, "restored/n").await)
-        .await;
+    eventually_equal("nothing of the rolled back spool is taken", sent, async || hub.points("restored/n").await).await;
     assert_eq!(hub.metrics().await.get("spools_stale_total"), 1);
     let spools = hub.delivery("restored").await["spools"].take();
     assert_eq!(spools, json!([{ "spool": 1, "acked": 5 }, { "spool": 2, "acked": 1 }]));
@@ -208,7 +207,7 @@ async fn a_channel_list_may_grow_and_nothing_else() {
         device.error("channels_changed").await;
         assert_eq!(device.closed(close::POLICY).await, "channels_changed");
     }
-    assert_eq!(points(&hub, "changing/b").await, [(t_ms, Some(1.0))]);
+    assert_eq!(hub.points("changing/b").await, [(t_ms, Some(1.0))]);
     // What only people read may change.
     let mut renamed = again("changing", 1, &["a", "b", "c"], 3, 3);
     renamed["channels"][1]["title"] = json!("Beta");
@@ -295,7 +294,7 @@ async fn what_is_sent_again_is_counted_and_acknowledged_but_not_stored_again() {
     assert_eq!(hub.metrics().await.get("messages_duplicate_total"), 20);
     let sent: Vec<_> =
         (1..=31).map(|n| (t_ms + f64::from(n), Some(if n == 31 { 1_000.0 } else { f64::from(n) }))).collect();
-    assert_eq!(points(&hub, "repeater/n").await, sent, "the first copy stands");
+    assert_eq!(hub.points("repeater/n").await, sent, "the first copy stands");
     bystander.finish(&hub).await;
 }
 
@@ -342,15 +341,13 @@ async fn a_firmware_change_with_a_backlog_keeps_both_meanings() {
     let rounded = |points: Vec<(f64, Option<f64>)>| -> Vec<_> {
         points.into_iter().map(|(t, v)| (t, v.map(|v| (v * 1e9).round() / 1e9))).collect()
     };
-    eventually_equal("one series across the change", wanted.clone(), async || {
-        rounded(points(&hub, "updated/raw").await)
-    })
-    .await;
-    assert_eq!(points(&hub, "updated/extra").await, [(t_ms + 4.0, Some(7.0))]);
+    eventually_equal("one series across the change", wanted.clone(), async || rounded(hub.points("updated/raw").await))
+        .await;
+    assert_eq!(hub.points("updated/extra").await, [(t_ms + 4.0, Some(7.0))]);
     assert_eq!(hub.device("updated").await["firmware"], "2.0");
     bystander.finish(&hub).await;
     let hub = hub.restart().await;
-    assert_eq!(rounded(points(&hub, "updated/raw").await), wanted);
+    assert_eq!(rounded(hub.points("updated/raw").await), wanted);
 }
 
 #[tokio::test]
@@ -385,9 +382,9 @@ async fn old_spools_are_forgotten_after_eight_and_their_readings_are_not() {
         device.leave().await;
     }
     let wanted: Vec<_> = (1..=12).map(|n| (t_ms + f64::from(n), Some(f64::from(n)))).collect();
-    eventually_equal("all readings", wanted.clone(), async || points(&hub, "restless/n").await).await;
+    eventually_equal("all readings", wanted.clone(), async || hub.points("restless/n").await).await;
     let spools = hub.delivery("restless").await["spools"].as_array().map(Vec::len);
     assert_eq!(spools, Some(8));
     let hub = hub.restart().await;
-    assert_eq!(points(&hub, "restless/n").await, wanted);
+    assert_eq!(hub.points("restless/n").await, wanted);
 }

@@ -5,7 +5,10 @@
 //! often the kill test kills. What needs root, strace, Python and the like is skipped by name where it is missing.
 
 mod clocks;
+mod disk;
+mod doors;
 mod happy;
 mod hostile;
 mod ledger;
+mod live;
 mod support;

@@ -8,21 +8,27 @@ use std::{
 use hub::clock::{now_us, wire_ms};
 use rand::{SeedableRng, rngs::SmallRng};
 
+mod api;
 mod bystander;
 mod cbor;
 mod device;
 mod metrics;
-mod readings;
+mod mount;
+mod process;
 mod rest;
 mod test_hub;
+mod viewer;
 
+pub use api::{Api, Point};
 pub use bystander::Bystander;
 pub use cbor::cbor;
-pub use device::{Device, hello};
+pub use device::{Device, End, hello};
 pub use metrics::Metrics;
-pub use readings::{Point, points};
+pub use mount::Mount;
+pub use process::{RealHub, run_hub};
 pub use rest::{Answer, get, post, request};
-pub use test_hub::TestHub;
+pub use test_hub::{TestHub, small_config};
+pub use viewer::Viewer;
 
 /// Nothing that a test waits for takes this long unless it will never happen. Generous, because test machines are slow.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -70,6 +70,21 @@ fn identical_subscriptions_share_one_stream_and_its_last_viewer_ends_it() {
 }
 
 #[test]
+fn a_burst_loses_nothing_where_every_change_was_asked_for() {
+    let (mut fanout, now) = (fanout(), Instant::now());
+    let (joined, _viewer) = join(&mut fanout, now, 0, &[1, 2]);
+    let (times_us, values): (Vec<i64>, Vec<f64>) = (0..5_000).map(|i| (i * 1_000, i as f64)).unzip();
+    fanout.push(now, 2, &[0], 0, &[0.5]);
+    fanout.push(now, 1, &times_us[..1_000], 0, &values[..1_000]);
+    fanout.push(now, 1, &times_us[1_000..], 0, &values[1_000..]);
+    fanout.flush_due(now + Duration::from_millis(5));
+    assert_eq!(fanout.next_due(), None);
+    let seen = points(&joined.log, &mut joined.cursor.clone());
+    let of_burst: Vec<f64> = seen.iter().filter(|point| point.0 == 1).map(|point| point.2).collect();
+    assert_eq!((of_burst, seen.len(), fanout.totals.merged), (values, 5_001, 0));
+}
+
+#[test]
 fn who_joins_gets_nothing_from_before_its_snapshot() {
     let (mut fanout, now) = (fanout(), Instant::now());
     let (first, _one) = join(&mut fanout, now, 1, &[1]);

@@ -2,7 +2,7 @@
 
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{Device, Point, TestHub, eventually_equal, hello, in_time, now_ms, points};
+use super::{Api, Device, Point, eventually_equal, hello, in_time, now_ms};
 
 /// Acknowledgements that must come after the incident.
 const AFTERWARDS: u64 = 20;
@@ -15,7 +15,7 @@ pub struct Bystander {
 
 impl Bystander {
     /// Lets it begin; returns when its first reading is acknowledged.
-    pub async fn start(hub: &TestHub) -> Self {
+    pub async fn start(hub: &Api) -> Self {
         let (finish, is_finishing) = watch::channel(false);
         let mut device = Device::introduce(hub.address, &hello("bystander", 1, &["count"])).await;
         let mut sent = Vec::new();
@@ -34,10 +34,10 @@ impl Bystander {
     }
 
     /// Asserts that it still streams, that all it sent is there, and that it was never disconnected.
-    pub async fn finish(self, hub: &TestHub) {
+    pub async fn finish(self, hub: &Api) {
         self.finish.send_replace(true);
         let sent = in_time("the bystander to go on", self.task).await.expect("the bystander was not harmed");
-        eventually_equal("the bystander's readings", sent, async || points(hub, "bystander/count").await).await;
+        eventually_equal("the bystander's readings", sent, async || hub.points("bystander/count").await).await;
         let delivery = hub.delivery("bystander").await;
         assert_eq!((&delivery["duplicate"], &delivery["lost"]), (&0.into(), &0.into()), "{delivery}");
     }

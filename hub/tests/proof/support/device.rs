@@ -145,6 +145,31 @@ impl Device {
         in_time(&format!("the acknowledgement of {seq}"), acknowledged).await;
     }
 
+    /// Waits until what it was told is so.
+    pub async fn heard(&mut self, is_so: impl Fn(&Self) -> bool) {
+        let hearing = async {
+            while !is_so(self) {
+                if let Err(end) = self.listen().await {
+                    panic!("the connection ended: {end:?}");
+                }
+            }
+        };
+        in_time("the hub to say so", hearing).await;
+    }
+
+    /// Waits until everything up to `seq` is acknowledged, or gives how the connection ended before.
+    pub async fn acked_or_end(&mut self, seq: u64) -> Option<End> {
+        let acknowledged = async {
+            while self.acked < seq {
+                if let Err(end) = self.listen().await {
+                    return Some(end);
+                }
+            }
+            None
+        };
+        in_time(&format!("the acknowledgement of {seq}"), acknowledged).await
+    }
+
     /// Waits for an error with this code; gives its text and the message it is about.
     pub async fn error(&mut self, wanted: &str) -> (String, Option<u64>) {
         let found = async {

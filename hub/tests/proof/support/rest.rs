@@ -106,7 +106,6 @@ pub async fn read_answer(stream: &mut TcpStream) -> Answer {
         .collect();
     let mut answer = Answer { status, headers, body: Vec::new() };
     if status == 101 {
-        assert!(body.is_empty(), "a hub waits for the other side to speak");
         return answer;
     }
     if let Some(len) = answer.header("content-length") {

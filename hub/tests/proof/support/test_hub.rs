@@ -1,23 +1,17 @@
 //! A whole hub inside the test's process, on a free port, with a folder and limits of its own.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{ops::Deref, path::Path, sync::Arc, time::Duration};
 
 use hub::{Config, Hub, StopHandle, pipeline::CommitInterval, pipeline::Ended};
 use protocol::close;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{Answer, Metrics, get, in_time, post};
+use super::{Api, in_time};
 
 /// A running hub. Dropping it without [`stop`](Self::stop) leaves its tasks to the end of the test's runtime.
 pub struct TestHub {
-    /// Where it listens.
-    pub address: SocketAddr,
+    api: Api,
     /// What it was started with.
     pub config: Config,
     folder: Arc<TempDir>,
@@ -45,12 +39,7 @@ impl TestHub {
         let hub = Hub::build(&config).expect("a hub");
         let stop = StopHandle::new();
         let task = tokio::spawn(hub.serve(listener, stop.clone()));
-        Self { address, config, folder, stop, task }
-    }
-
-    /// Its data folder.
-    pub fn data(&self) -> PathBuf {
-        self.config.data.clone()
+        Self { api: Api { address }, config, folder, stop, task }
     }
 
     /// Stops it with this close code for devices and viewers.
@@ -65,37 +54,13 @@ impl TestHub {
         assert_eq!(self.stop(close::RESTARTING).await, Ended::Stopped);
         Self::run(folder, config).await
     }
+}
 
-    /// `GET path`.
-    pub async fn get(&self, path: &str) -> Answer {
-        get(self.address, path).await
-    }
+impl Deref for TestHub {
+    type Target = Api;
 
-    /// `GET path`, which must be answered with JSON and 200.
-    pub async fn json(&self, path: &str) -> serde_json::Value {
-        let answer = self.get(path).await;
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        answer.json()
-    }
-
-    /// `POST /api/v1/readings` with JSON.
-    pub async fn post(&self, body: &serde_json::Value) -> Answer {
-        post(self.address, "/api/v1/readings", "application/json", body.to_string().as_bytes()).await
-    }
-
-    /// What `/metrics` says.
-    pub async fn metrics(&self) -> Metrics {
-        Metrics::parse(&self.get("/metrics").await.text())
-    }
-
-    /// What the API says of a device.
-    pub async fn device(&self, id: &str) -> serde_json::Value {
-        self.json(&format!("/api/v1/devices/{id}")).await
-    }
-
-    /// The device's delivery ledger.
-    pub async fn delivery(&self, id: &str) -> serde_json::Value {
-        self.device(id).await["delivery"].take()
+    fn deref(&self) -> &Api {
+        &self.api
     }
 }
 
@@ -107,6 +72,7 @@ pub fn small_config(folder: &Path) -> Config {
     config.journal.commit_interval = CommitInterval::Fixed(Duration::from_millis(2));
     config.journal.retain_bytes = 512 << 10;
     config.journal.reserve_bytes = 1 << 20;
+    config.live.heartbeat = Duration::from_millis(200);
     config.history.chunk_readings = 64;
     config.history.commit_interval = Duration::from_millis(200);
     config.history.replay_bytes_max = 256 << 10;
