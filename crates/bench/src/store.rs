@@ -1,0 +1,183 @@
+//! Bytes a reading: in the database on a realistic mix, and written to the device while readings come fast and slow.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use device_sim::source::{
+    RunValues, Sample, Source,
+    waveform::{Config, Waveform},
+};
+use protocol::device::encode::FrameWriter;
+
+use crate::{
+    Options,
+    device::{self, Device},
+    process::{self, HubProcess},
+    swarm::Swarm,
+    table::{Table, Target},
+};
+
+/// Six of each of the simulator's seven kinds.
+const SIMULATED: u32 = 42;
+/// What they measure of, seconds: most of a day at 1 Hz.
+const SIMULATED_S: i64 = 20 * 3_600;
+/// Readings a frame of an import.
+const IMPORT_READINGS: usize = 1_000;
+/// What is written is counted over this long at least: two of history's own commits, every 30 s, belong to it.
+const STEADY_TIME_MIN: Duration = Duration::from_secs(60);
+/// The fast load: 1 000 devices, ten readings a frame.
+const FAST_FRAMES_A_SECOND: u32 = 10_000;
+const FAST_READINGS: u16 = 10;
+
+/// Prints the figures.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let mut table = Table::new("Bytes on disk and bytes written");
+    kept(options, &mut table)?;
+    let settings = [("JOURNAL__RETAIN_BYTES", "67108864")];
+    let folder = process::folder(options)?;
+    let hub = HubProcess::start(options, folder.path(), &settings)?;
+    fast(options, &hub, &mut table)?;
+    drop(hub);
+    let folder = process::folder(options)?;
+    let hub = HubProcess::start(options, folder.path(), &settings)?;
+    slow(options, &hub, &mut table)?;
+    println!("{table}");
+    Ok(())
+}
+
+/// The realistic mix, imported, then what the database takes once everything is in it.
+fn kept(options: &Options, table: &mut Table) -> anyhow::Result<()> {
+    for (what, vibration, devices, seconds) in
+        [("slow channels at 1 Hz", false, SIMULATED, SIMULATED_S), ("with vibration at 1 kHz", true, 7, 1_800)]
+    {
+        let folder = process::folder(options)?;
+        let hub = HubProcess::start(options, folder.path(), &[])?;
+        let start_us = device::now_us() - (seconds + 3_600) * 1_000_000;
+        for index in 0..devices {
+            let config = Config { index, seed: 1, profile: None, rate_hz: 1.0, vibration };
+            import(&hub, index, Waveform::new(&config, start_us)?, start_us, start_us + seconds * 1_000_000)?;
+        }
+        hub.settle()?;
+        let readings = hub.metric("highwater_readings_stored_total")?;
+        hub.stop()?;
+        let bytes = database_bytes(&folder.path().join("data"))?;
+        let what = format!("database, {what}: {readings:.0} readings");
+        table.add(what, bytes as f64 / readings, "bytes a reading", None, Target::AtMost(1.6));
+    }
+    Ok(())
+}
+
+fn import(hub: &HubProcess, index: u32, mut source: Waveform, start_us: i64, end_us: i64) -> anyhow::Result<()> {
+    let hello = device::hello(&format!("sim-{index}"), source.channels().to_vec(), true)?;
+    let mut swarm = Swarm::new()?;
+    let mut device = Device::new(swarm.add(device::open(hub.address, &hello)?)?);
+    let (mut writer, mut samples, mut now_us, mut t0_us) = (FrameWriter::default(), Vec::new(), start_us, None);
+    while now_us < end_us {
+        now_us = source.poll(now_us, &mut samples)?.context("the simulator never ends")?;
+        for sample in samples.drain(..) {
+            let time_us = match &sample {
+                Sample::Point { time_us, .. } => *time_us,
+                Sample::Run { start_us, .. } => *start_us,
+            };
+            let offset_ms = (time_us - *t0_us.get_or_insert(time_us)) as f64 / 1e3;
+            match sample {
+                Sample::Point { channel, value, .. } => writer.scalar(channel as u16, offset_ms, value),
+                Sample::Run { channel, period_us, values: RunValues::I16(values), .. } => {
+                    writer.fixed_rate_i16(channel as u16, offset_ms, period_us as f64 / 1e3, &values);
+                }
+                Sample::Run { channel, period_us, values: RunValues::F64(values), .. } => {
+                    writer.fixed_rate_f64(channel as u16, offset_ms, period_us as f64 / 1e3, &values);
+                }
+            }
+        }
+        if writer.readings() >= IMPORT_READINGS
+            && let Some(t0_us) = t0_us.take()
+        {
+            device.sent += 1;
+            let frame = writer.finish(device.sent, t0_us as f64 / 1e3);
+            swarm.link(device.link).send(&frame)?;
+        }
+        while device.in_flight() >= 64 {
+            swarm.turn(Duration::from_millis(10), |_, message| {
+                device.on_message(message);
+            })?;
+        }
+    }
+    while device.in_flight() > 0 {
+        swarm.turn(Duration::from_millis(10), |_, message| {
+            device.on_message(message);
+        })?;
+    }
+    Ok(())
+}
+
+/// Everything in the data folder but the journal and the lock.
+fn database_bytes(data: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(data)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            bytes += entry.metadata()?.len();
+        }
+    }
+    Ok(bytes)
+}
+
+/// 100 000 readings a second until the journal recycles its segments, then what is written a reading.
+fn fast(options: &Options, hub: &HubProcess, table: &mut Table) -> anyhow::Result<()> {
+    let mut swarm = Swarm::new()?;
+    let mut devices = device::fleet(&mut swarm, hub.address, 1_000, usize::from(FAST_READINGS))?;
+    steady(&mut swarm, &mut devices, FAST_FRAMES_A_SECOND, FAST_READINGS, Duration::from_secs(60))?;
+    let before = hub.usage()?;
+    let duration = options.duration().max(STEADY_TIME_MIN);
+    let frames = steady(&mut swarm, &mut devices, FAST_FRAMES_A_SECOND, FAST_READINGS, duration)?;
+    let written = (hub.usage()?.written_bytes - before.written_bytes) as f64;
+    let readings = (frames * u64::from(FAST_READINGS)) as f64;
+    let what = "written to the device at 100 000 readings/s, 10 a frame";
+    table.add(what, written / readings, "bytes a reading", None, Target::AtMost(20.0));
+    Ok(())
+}
+
+/// One reading a second: what a commit writes.
+fn slow(options: &Options, hub: &HubProcess, table: &mut Table) -> anyhow::Result<()> {
+    let mut swarm = Swarm::new()?;
+    let mut devices = device::fleet(&mut swarm, hub.address, 1, 1)?;
+    steady(&mut swarm, &mut devices, 1, 1, Duration::from_secs(3))?;
+    let before = hub.usage()?;
+    let duration = options.duration().max(STEADY_TIME_MIN);
+    let commits = steady(&mut swarm, &mut devices, 1, 1, duration)?;
+    let written = (hub.usage()?.written_bytes - before.written_bytes) as f64;
+    let what = "written to the device a commit, 1 reading/s, history's commits included";
+    table.add(what, written / commits as f64 / 1e3, "KB", None, Target::AtMost(15.0));
+    Ok(())
+}
+
+/// Sends at the intended times for so long; gives how many frames.
+fn steady(
+    swarm: &mut Swarm,
+    devices: &mut [Device],
+    frames_a_second: u32,
+    readings: u16,
+    duration: Duration,
+) -> anyhow::Result<u64> {
+    let (began, gap, mut next) = (Instant::now(), Duration::from_secs(1) / frames_a_second, 0_u32);
+    while began.elapsed() < duration {
+        while began + gap * next <= Instant::now() {
+            let number = next as usize % devices.len();
+            let value = |channel: u16| {
+                let phase = f64::from(next) / 30_000.0 + f64::from(channel);
+                ((20.0 + phase.sin() * 5.0) * 100.0).round() / 100.0
+            };
+            let frame = devices[number].readings(readings, value);
+            swarm.link(devices[number].link).send(&frame)?;
+            next += 1;
+        }
+        swarm.turn(Duration::from_millis(1), |number, message| {
+            devices[number].on_message(message);
+        })?;
+    }
+    Ok(u64::from(next))
+}
