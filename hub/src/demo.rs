@@ -1,6 +1,6 @@
 //! `hub demo`: a small simulated fleet that connects over real WebSockets, and words for a newcomer.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fs, net::SocketAddr, time::Duration};
 
 use device_sim::fleet::{Fleet, FleetConfig, FleetError, SourceConfig};
 
@@ -31,10 +31,20 @@ impl Demo {
     }
 }
 
+/// The address as another program is to be given it: an unspecified one means every address of this machine.
+fn reachable(address: SocketAddr) -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        name if address.ip().is_unspecified() && !name.is_empty() => format!("{name}.local:{}", address.port()),
+        _ => address.to_string(),
+    }
+}
+
 /// Says where the page is and what to do next; on standard output, for people.
 pub fn say_what_next(address: SocketAddr, is_demo: bool, config: &Config) {
     println!("Highwater is listening on http://{address}   (data in {})", config.data.display());
     println!();
+    let address = reachable(address);
     println!("  web page      http://{address}/");
     println!("  terminal      cargo run --release -p dashboard-tui -- --hub ws://{address}");
     println!("  this machine  cargo run --release -p device-sim -- --hub ws://{address} --source host");
@@ -42,7 +52,7 @@ pub fn say_what_next(address: SocketAddr, is_demo: bool, config: &Config) {
     println!("                     -d '{{\"device\": \"shed\", \"readings\": {{\"temp\": 21.5}}}}'");
     println!();
     if is_demo {
-        println!("{DEVICES} simulated devices are connecting. Stop with Ctrl-C and start again: nothing is lost.");
+        println!("{DEVICES} simulated devices are connecting. Stop with Ctrl-C.");
     } else {
         println!("Stop with Ctrl-C. To see it with simulated devices: hub demo");
     }

@@ -1,6 +1,7 @@
 //! Errors as RFC 9457 problem documents whose `detail` says what to do.
 
 use axum::{
+    extract::rejection::QueryRejection,
     http::{
         HeaderValue, Method, StatusCode, Uri,
         header::{CONTENT_TYPE, RETRY_AFTER},
@@ -51,6 +52,12 @@ impl Problem {
     pub fn history(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "history cannot be read");
         Self::new(500, "history cannot be read", format!("{error}: look at the hub's log"))
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(400, "bad parameter", format!("{}: see /api/v1/openapi.json", rejection.body_text()))
     }
 }
 

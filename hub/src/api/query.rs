@@ -10,7 +10,7 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::{Query, State},
+    extract::{Query, State, rejection::QueryRejection},
     http::header::{CONTENT_DISPOSITION, CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
@@ -89,7 +89,11 @@ struct Answered {
 }
 
 /// Answers a question.
-pub async fn query(State(web): State<Arc<Web>>, Query(parameters): Query<Parameters>) -> Result<Response, Problem> {
+pub async fn query(
+    State(web): State<Arc<Web>>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(parameters) = parameters?;
     let question = Question::read(&parameters, clock::now_us())?;
     if question.points == 0 && parameters.layout == Layout::Wide {
         return Err(Problem::bad_parameter("layout", "raw readings (points=0) come in long rows"));

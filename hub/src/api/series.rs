@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::{Query, State, rejection::QueryRejection},
 };
 use history::View;
 use protocol::{live::SeriesRow, selector::Selector};
@@ -53,8 +53,9 @@ struct Latest {
 /// One page of series, ascending by number.
 pub async fn list(
     State(web): State<Arc<Web>>,
-    Query(parameters): Query<Parameters>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<SeriesPage>, Problem> {
+    let Query(parameters) = parameters?;
     let selector = Selector::parse(parameters.r#match.as_deref().unwrap_or("*/*"))
         .map_err(|error| Problem::bad_parameter("match", error))?;
     let limit = parameters.limit.unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX);
