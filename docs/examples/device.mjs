@@ -1,11 +1,11 @@
 // A Highwater device in JavaScript: measures a sine ten times a second and loses nothing while the hub is away.
 //
 // npm install ws@8 cbor-x@1
-// node device.mjs ws://127.0.0.1:8080 [COUNT]        HUB_TOKEN=... for a hub that wants one
+// node device.mjs [ws://127.0.0.1:8080 [COUNT]]        HUB_TOKEN=... for a hub that wants one
 import { decode, encode } from "cbor-x";
 import WebSocket from "ws";
 
-const url = process.argv[2].replace(/^http/, "ws").replace(/\/$/, "") + "/ws/device";
+const url = (process.argv[2] ?? "ws://127.0.0.1:8080").replace(/^http/, "ws").replace(/\/$/, "") + "/ws/device";
 const count = process.argv[3] ? Number(process.argv[3]) : Infinity;
 const headers = process.env.HUB_TOKEN ? { Authorization: `Bearer ${process.env.HUB_TOKEN}` } : {};
 const hello = {

@@ -2,12 +2,12 @@
 """A Highwater device in Python: measures a sine ten times a second and loses nothing while the hub is away.
 
 pip install "websockets>=14,<18" "cbor2>=5.6,<7"
-python device.py ws://127.0.0.1:8080 [COUNT]        HUB_TOKEN=... for a hub that wants one
+python device.py [ws://127.0.0.1:8080 [COUNT]]        HUB_TOKEN=... for a hub that wants one
 """
 import asyncio, math, os, random, sys, time
 import cbor2, websockets
 
-url = sys.argv[1].replace("http", "ws", 1).rstrip("/") + "/ws/device"
+url = (sys.argv[1] if len(sys.argv) > 1 else "ws://127.0.0.1:8080").replace("http", "ws", 1).rstrip("/") + "/ws/device"
 count = int(sys.argv[2]) if len(sys.argv) > 2 else None
 headers = {"Authorization": "Bearer " + os.environ["HUB_TOKEN"]} if "HUB_TOKEN" in os.environ else {}
 hello = {"type": "hello", "device": "python-sine", "spool": random.randint(1, 2**53 - 1), "clock": "unix",
