@@ -211,6 +211,7 @@ impl Hub {
             vitals,
             metrics,
             readers: Arc::new(Semaphore::new(config.history.readers_max)),
+            snapshot_places: Arc::new(Semaphore::new(config.history.readers_max)),
             viewer_places: Arc::new(Semaphore::new(config.live.viewers_max)),
             ready: is_ready,
             sessions: watch::Sender::new(()),

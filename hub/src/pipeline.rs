@@ -173,8 +173,8 @@ pub enum Request {
     Resync(Arc<ViewerLink>),
     /// A viewer has gone.
     Exit(Arc<ViewerLink>),
-    /// A subscription.
-    Subscribe(Arc<ViewerLink>, Subscribe, oneshot::Sender<Result<Subscribed, SubscribeError>>),
+    /// A subscription, with its place among the snapshots that are made at the same time.
+    Subscribe(Arc<ViewerLink>, Subscribe, OwnedSemaphorePermit, oneshot::Sender<Result<Subscribed, SubscribeError>>),
     /// The end of one.
     Unsubscribe(Arc<ViewerLink>, u64),
     /// Stop taking input, commit everything, acknowledge it, close all connections with this code.
@@ -437,9 +437,12 @@ impl Pipeline {
             Request::Enter(viewer) => self.on_enter(viewer),
             Request::Resync(viewer) => self.send_catalogue(&viewer),
             Request::Exit(viewer) => self.viewers.remove(&viewer),
-            Request::Subscribe(viewer, subscribe, reply) => {
-                // A viewer that has gone meanwhile has left its streams by closing its session.
-                drop(reply.send(self.on_subscribe(viewer, &subscribe)));
+            Request::Subscribe(viewer, subscribe, place, reply) => {
+                let answer = self.on_subscribe(Arc::clone(&viewer), &subscribe, place);
+                if let Err(Ok(Subscribed { joined, .. })) = reply.send(answer) {
+                    // The viewer has gone meanwhile.
+                    self.fanout.leave(joined.log.number, &viewer);
+                }
             }
             Request::Unsubscribe(viewer, stream) => self.fanout.leave(stream, &viewer),
             Request::Stop(code, done) => {
@@ -463,6 +466,10 @@ impl Pipeline {
             self.announced_credit = self.credit();
             self.metrics.disk_full.set(i64::from(disk_full));
             self.announce_credit();
+            if !disk_full {
+                // Snapshots of meanwhile lack what was appended and not durable.
+                self.fanout.restart_all();
+            }
         }
         if news.durable_seq > self.durable_seq {
             self.durable_seq = news.durable_seq;

@@ -94,6 +94,8 @@ pub struct Web {
     pub metrics: Arc<Metrics>,
     /// Places for questions of the API that read history.
     pub readers: Arc<Semaphore>,
+    /// Places among the snapshots of live screens that are made at the same time.
+    pub snapshot_places: Arc<Semaphore>,
     /// Places for viewers.
     pub viewer_places: Arc<Semaphore>,
     /// Whether the hub is ready to take readings.

@@ -276,6 +276,15 @@ impl Fanout {
         }
     }
 
+    /// Has every subscription begin afresh.
+    pub fn restart_all(&self) {
+        for stream in self.streams.values() {
+            for viewer in &stream.viewers {
+                viewer.stream_changed(stream.log.number);
+            }
+        }
+    }
+
     /// Streams that somebody watches.
     pub fn stream_count(&self) -> usize {
         self.streams.len()

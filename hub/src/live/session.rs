@@ -86,9 +86,11 @@ pub async fn upgrade(State(web): State<Arc<Web>>, permit: Permit, upgrade: WebSo
         })
 }
 
-/// A snapshot that was being made: which subscription and which joining of it, and what came of it.
+/// What became of a subscription's request: which subscription, which joining of it.
+type Asked = (u64, u64, Result<Result<Subscribed, SubscribeError>, Stopped>);
+/// A snapshot that was being made, likewise.
 type Prepared = (u64, u64, Result<Arc<Snapshot>, SnapshotError>);
-type Snapshots = FuturesUnordered<BoxFuture<'static, Prepared>>;
+type Tasks<T> = FuturesUnordered<BoxFuture<'static, T>>;
 
 struct Session {
     web: Arc<Web>,
@@ -96,8 +98,10 @@ struct Session {
     outlet: Outlet,
     stream: SplitStream<WebSocket>,
     subscriptions: BTreeMap<u64, Subscription>,
+    /// Subscriptions that wait for a place among the snapshots being made, or for the pipeline's answer.
+    asked: Tasks<Asked>,
     /// Snapshots that are being made.
-    snapshots: Snapshots,
+    snapshots: Tasks<Prepared>,
     /// Tells the joinings of one subscription apart.
     next_joining: u64,
     is_hidden: bool,
@@ -108,13 +112,14 @@ struct Session {
 
 struct Subscription {
     wish: Subscribe,
-    /// None while the page is hidden.
+    /// Which joining is the valid one; answers to others come too late.
+    joining: u64,
+    /// None until it has been joined, and while the page is hidden.
     feed: Option<Feed>,
 }
 
 /// Where a subscription's frames come from.
 struct Feed {
-    joining: u64,
     log: Arc<StreamLog>,
     cursor: u64,
     /// Live frames follow the snapshot, never before.
@@ -146,6 +151,7 @@ impl Session {
             outlet: Outlet::new(sink),
             stream,
             subscriptions: BTreeMap::new(),
+            asked: FuturesUnordered::new(),
             snapshots: FuturesUnordered::new(),
             next_joining: 0,
             is_hidden: false,
@@ -185,6 +191,7 @@ impl Session {
             let outcome = tokio::select! {
                 message = self.stream.next() => self.on_message(message).await,
                 () = link.changed() => self.on_changed().await,
+                Some(asked) = self.asked.next() => self.on_asked(asked).await,
                 Some(prepared) = self.snapshots.next() => {
                     self.on_snapshot(prepared);
                     Ok(())
@@ -304,44 +311,65 @@ impl Session {
             return Ok(());
         }
         self.leave(wish.id).await?;
-        if self.is_hidden {
-            self.subscriptions.insert(wish.id, Subscription { wish, feed: None });
-            return Ok(());
+        let (id, joining) = (wish.id, self.next_joining);
+        self.next_joining += 1;
+        if !self.is_hidden {
+            let (web, link, wish) = (Arc::clone(&self.web), Arc::clone(&self.link), wish.clone());
+            let ask = async move {
+                // Waits here, before the place in the journal is settled: history answers only so many at a time.
+                let place = Arc::clone(&web.snapshot_places).acquire_owned().await.map_err(|_| Stopped)?;
+                let (reply, answer) = oneshot::channel();
+                web.pipeline.request(Request::Subscribe(link, wish, place, reply)).await?;
+                answer.await.map_err(|_| Stopped)
+            };
+            self.asked.push(async move { (id, joining, ask.await) }.boxed());
         }
-        let (reply, answer) = oneshot::channel();
-        self.web.pipeline.request(Request::Subscribe(Arc::clone(&self.link), wish.clone(), reply)).await?;
-        let answer: Result<Subscribed, SubscribeError> = answer.await.map_err(|_| Stopped)?;
+        self.subscriptions.insert(id, Subscription { wish, joining, feed: None });
+        Ok(())
+    }
+
+    async fn on_asked(&mut self, (id, joining, answer): Asked) -> Result<(), End> {
+        let answer = answer?;
+        let is_valid = self.subscriptions.get(&id).is_some_and(|subscription| subscription.joining == joining);
         match answer {
-            Ok(Subscribed { joined, series }) => self.join(wish, joined, series),
-            Err(error) => self.complain(Some(wish.id), error.code(), error.to_string()),
+            Ok(Subscribed { joined, series }) if is_valid && !self.is_hidden => self.join(id, joined, series),
+            // Replaced, ended or hidden meanwhile.
+            Ok(Subscribed { joined, .. }) => {
+                let leave = Request::Unsubscribe(Arc::clone(&self.link), joined.log.number);
+                self.web.pipeline.request(leave).await?;
+            }
+            Err(error) if is_valid => {
+                self.subscriptions.remove(&id);
+                self.complain(Some(id), error.code(), error.to_string());
+            }
+            Err(_) => {}
         }
         Ok(())
     }
 
-    /// Announces the snapshot and puts the subscription in place; frames follow when the snapshot is made.
-    fn join(&mut self, wish: Subscribe, joined: Joined, series: Vec<SeriesRow>) {
-        let (id, now_us) = (wish.id, clock::now_us());
+    /// Announces the snapshot and puts the feed in place; frames follow when the snapshot is made.
+    fn join(&mut self, id: u64, joined: Joined, series: Vec<SeriesRow>) {
+        let Some(Subscription { wish, joining, feed }) = self.subscriptions.get_mut(&id) else { return };
+        let (joining, now_us) = (*joining, clock::now_us());
         let (from_us, _) = super::snapshot::window(now_us, wish.window_ms);
-        self.say(&HubMessage::Snapshot {
+        let announcement = HubMessage::Snapshot {
             id,
             stream: joined.log.number,
             from: wire_ms(from_us),
             to: wire_ms(now_us),
             points: wish.points,
             series,
-        });
-        let joining = self.next_joining;
-        self.next_joining += 1;
+        };
+        *feed = Some(Feed { log: joined.log, cursor: joined.cursor, has_snapshot: false, lag: Lag::default() });
+        self.say(&announcement);
         let snapshot = joined.snapshot;
         self.snapshots.push(async move { (id, joining, snapshot.get().await) }.boxed());
-        let feed = Feed { joining, log: joined.log, cursor: joined.cursor, has_snapshot: false, lag: Lag::default() };
-        self.subscriptions.insert(id, Subscription { wish, feed: Some(feed) });
     }
 
     fn on_snapshot(&mut self, (id, joining, snapshot): Prepared) {
-        let feed = self.subscriptions.get_mut(&id).and_then(|subscription| subscription.feed.as_mut());
+        let subscription = self.subscriptions.get_mut(&id).filter(|subscription| subscription.joining == joining);
         // Replaced, ended or hidden while it was being made.
-        let Some(feed) = feed.filter(|feed| feed.joining == joining) else { return };
+        let Some(feed) = subscription.and_then(|subscription| subscription.feed.as_mut()) else { return };
         feed.has_snapshot = true;
         let stream = feed.log.number;
         match snapshot {

@@ -12,6 +12,7 @@ use protocol::{
     selector::{Selector, SelectorError},
     units,
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Pipeline, presence};
 use crate::{
@@ -184,6 +185,7 @@ impl Pipeline {
         &mut self,
         viewer: Arc<ViewerLink>,
         subscribe: &Subscribe,
+        place: OwnedSemaphorePermit,
     ) -> Result<Subscribed, SubscribeError> {
         let selector = Selector::parse(&subscribe.series)?;
         let series = resolve(&self.state, &selector);
@@ -214,11 +216,15 @@ impl Pipeline {
                     .await
                     .map_err(|_| SnapshotError::Busy)?
                     .map_err(|error| SnapshotError::History(error.to_string()))?;
-                let made: Result<Snapshot, SnapshotError> =
-                    tokio::task::spawn_blocking(move || plan.carry_out(&mut view))
-                        .await
-                        .map_err(|error| SnapshotError::History(error.to_string()))?;
-                made
+                let carry_out = move || {
+                    let snapshot = plan.carry_out(&mut view);
+                    drop((view, place));
+                    snapshot
+                };
+                let snapshot: Result<Snapshot, SnapshotError> = tokio::task::spawn_blocking(carry_out)
+                    .await
+                    .map_err(|error| SnapshotError::History(error.to_string()))?;
+                snapshot
             })
         };
         let key = StreamKey { selector, max_hz: subscribe.max_hz };

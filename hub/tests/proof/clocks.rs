@@ -1,7 +1,7 @@
 //! Devices' clocks: right, wrong, none at all.
 
 use protocol::{codec::writer, device::encode::FrameWriter};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Bystander, Device, Point, TestHub, eventually_equal, hello, now_ms};
 
@@ -142,7 +142,7 @@ async fn an_import_keeps_its_times_whatever_they_are() {
     // Rollups of such spans do not fall over either.
     let path = "/api/v1/query?series=museum/n&from=-1125899906842624&to=1125899906842624&points=2";
     let answer = hub.json(path).await;
-    let counts: u64 = answer["series"][0]["count"].as_array().map_or(0, |c| c.iter().filter_map(|n| n.as_u64()).sum());
+    let counts: u64 = answer["series"][0]["count"].as_array().map_or(0, |c| c.iter().filter_map(Value::as_u64).sum());
     // A bucket is whole, also where it reaches beyond `to`.
     assert_eq!(counts, 5, "{answer}");
     bystander.finish(&hub).await;

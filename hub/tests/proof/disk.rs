@@ -53,7 +53,7 @@ async fn a_disk_fills_up(reserve_bytes: u64) {
     streamer.send(100).await;
     streamer.device.acked(100).await;
     assert_eq!(hub.post(&json!({ "device": "shed", "readings": { "n": 1 } })).await.status, 200);
-    disk.fill(if reserve_bytes > 1 << 20 { reserve_bytes - (1 << 20) } else { 0 });
+    disk.fill(reserve_bytes.saturating_sub(1 << 20));
     // A segment may have room left; sooner or later there is none.
     let sent_before = streamer.sent;
     while streamer.device.credit > 0 {
@@ -89,6 +89,8 @@ async fn a_disk_fills_up(reserve_bytes: u64) {
     assert_eq!(hub.metrics().await.get("disk_full"), 0);
     assert_eq!(hub.post(&json!({ "device": "shed", "readings": { "n": 3 } })).await.status, 200);
     assert_eq!(hub.points("steady/n").await, streamer.points(sent), "nothing missing, nothing twice");
+    let values: Vec<f64> = (1..=sent).map(|n| n as f64).collect();
+    viewer.until("the screen has all of it", |viewer| viewer.pictures[&1].values("steady", "n") == values).await;
     let hub = hub.restart().await;
     assert_eq!(hub.points("steady/n").await, streamer.points(sent), "also after a restart");
     hub.stop(close::STOPPING).await;
@@ -166,11 +168,11 @@ async fn writes_that_find_no_space_are_tried_again_and_nothing_acknowledged_is_l
     }
     let folder = tempfile::tempdir().expect("a folder");
     let config = small_config(folder.path());
-    // Every tenth write of a thread fails, the journal's and SQLite's alike.
-    let hub = RealHub::start_with_fault(&config, "pwrite64:error=ENOSPC:when=10+10").await;
+    // Every fifteenth write of a thread fails once it is under way, the journal's and SQLite's alike.
+    let hub = RealHub::start_with_fault(&config, "pwrite64:error=ENOSPC:when=120+15").await;
     let mut streamer = Streamer::start(hub.address, "steady").await;
-    for _ in 0..60 {
-        streamer.send(10).await;
+    for _ in 0..300 {
+        streamer.send(2).await;
         let sent = streamer.sent;
         streamer.device.acked(sent).await;
     }

@@ -4,11 +4,15 @@
 //! Tests wait on conditions with a deadline. Random ones print their seed and take `SEED` to repeat; `KILLS` says how
 //! often the kill test kills. What needs root, strace, Python and the like is skipped by name where it is missing.
 
+#![allow(clippy::float_cmp, reason = "a reading comes back as it was sent, to the last bit")]
+
 mod clocks;
 mod disk;
 mod doors;
 mod happy;
 mod hostile;
+mod kill;
 mod ledger;
 mod live;
+mod shutdown;
 mod support;

@@ -84,16 +84,12 @@ impl Outlet {
 
     /// Almost always the socket takes everything at once.
     fn flush_now(&mut self) -> Result<(), Gone> {
-        match self.sink.flush().now_or_never() {
-            Some(flushed) => {
-                self.blocked_since = None;
-                flushed.map_err(|_| Gone)
-            }
-            None => {
-                self.blocked_since.get_or_insert_with(Instant::now);
-                Ok(())
-            }
-        }
+        let Some(flushed) = self.sink.flush().now_or_never() else {
+            self.blocked_since.get_or_insert_with(Instant::now);
+            return Ok(());
+        };
+        self.blocked_since = None;
+        flushed.map_err(|_| Gone)
     }
 
     /// Waits until the socket has taken what was given to it.

@@ -26,7 +26,9 @@ fn put(out: &mut Vec<u8>, value: &Value) {
         }
         Value::Array(items) => {
             writer::array(out, items.len());
-            items.iter().for_each(|item| put(out, item));
+            for item in items {
+                put(out, item);
+            }
         }
         Value::Object(entries) => {
             writer::map(out, entries.len());

@@ -50,12 +50,17 @@ pub fn hello(device: &str, spool: u64, channels: &[&str]) -> Value {
 impl Device {
     /// Connects, and says nothing yet.
     pub async fn connect(address: SocketAddr) -> Self {
+        Self::try_connect(address).await.expect("the hub takes connections")
+    }
+
+    /// The same where the hub may be killed at any moment; none when it was.
+    pub async fn try_connect(address: SocketAddr) -> Option<Self> {
         let mut request = format!("ws://{address}/ws/device").into_client_request().expect("a request");
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(DEVICE_SUBPROTOCOL));
-        let stream = TcpStream::connect(address).await.expect("connected");
-        stream.set_nodelay(true).expect("a TCP socket");
-        let (socket, _) = in_time("the upgrade", client_async(request, stream)).await.expect("upgraded");
-        Self { socket, acked: 0, credit: 0, errors: VecDeque::new(), writer: FrameWriter::default() }
+        let stream = TcpStream::connect(address).await.ok()?;
+        stream.set_nodelay(true).ok()?;
+        let (socket, _) = in_time("the upgrade", client_async(request, stream)).await.ok()?;
+        Some(Self { socket, acked: 0, credit: 0, errors: VecDeque::new(), writer: FrameWriter::default() })
     }
 
     /// Connects, says hello and is welcomed.
@@ -67,13 +72,20 @@ impl Device {
 
     /// Says hello (again) and waits for the welcome.
     pub async fn welcome(&mut self, hello: &Value) {
+        self.try_welcome(hello).await.expect("a welcome");
+    }
+
+    /// The same where the hub may be killed at any moment; none when it was.
+    pub async fn try_welcome(&mut self, hello: &Value) -> Option<()> {
         self.say(hello).await;
         match self.hear().await {
             Ok(HubControl::Welcome { spool, acked, credit, .. }) => {
                 assert_eq!(Some(spool), hello["spool"].as_u64());
                 (self.acked, self.credit) = (acked, credit);
+                Some(())
             }
-            other => panic!("instead of a welcome came {other:?}"),
+            Ok(other) => panic!("instead of a welcome came {other:?}"),
+            Err(_) => None,
         }
     }
 

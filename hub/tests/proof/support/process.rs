@@ -19,8 +19,6 @@ use super::{Api, eventually, in_time};
 pub struct RealHub {
     api: Api,
     child: Child,
-    /// What it was started with.
-    pub config: Config,
     /// From its start until it said that it is ready.
     pub ready_after: Duration,
     log: PathBuf,
@@ -42,6 +40,14 @@ impl RealHub {
         Self::start_under(config, Command::new(env!("CARGO_BIN_EXE_hub"))).await
     }
 
+    /// Starts it and kills it so soon after, ready or not.
+    pub async fn start_and_kill(config: &Config, after: Duration) {
+        let (mut child, _) = spawn(config, Command::new(env!("CARGO_BIN_EXE_hub")), Stdio::null());
+        tokio::time::sleep(after).await;
+        child.kill().expect("it runs or has just failed");
+        child.wait().expect("it was our child");
+    }
+
     /// The same under `strace` with this injection, for example `fdatasync:error=EIO:when=20+`.
     pub async fn start_with_fault(config: &Config, injection: &str) -> Self {
         let mut strace = Command::new("strace");
@@ -51,20 +57,9 @@ impl RealHub {
         Self::start_under(config, strace).await
     }
 
-    async fn start_under(config: &Config, mut command: Command) -> Self {
-        let folder = config.data.parent().expect("the data folder stands in the test's own");
-        let (file, log) = (folder.join("hub.toml"), folder.join("hub.log"));
-        fs::write(&file, toml::to_string(config).expect("TOML")).expect("written");
+    async fn start_under(config: &Config, command: Command) -> Self {
         let began = Instant::now();
-        let mut child = command
-            .args(["--listen", "127.0.0.1:0", "--config"])
-            .arg(&file)
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(File::options().create(true).append(true).open(&log).expect("a log"))
-            .spawn()
-            .expect("the hub starts");
+        let (mut child, log) = spawn(config, command, Stdio::piped());
         let stdout = child.stdout.take().expect("piped");
         let first_line = tokio::task::spawn_blocking(move || {
             let (mut stdout, mut line) = (BufReader::new(stdout), String::new());
@@ -78,7 +73,7 @@ impl RealHub {
         };
         let api = Api { address };
         eventually("the hub is ready", async || (api.get("/readyz").await.status == 200).then_some(())).await;
-        Self { api, child, config: config.clone(), ready_after: began.elapsed(), log, _stdout: stdout }
+        Self { api, child, ready_after: began.elapsed(), log, _stdout: stdout }
     }
 
     /// What it logged, all its starts in this folder together.
@@ -114,6 +109,23 @@ impl Drop for RealHub {
         }
         let _ = self.child.wait();
     }
+}
+
+/// Starts the program with its configuration in a file; gives it and its log.
+fn spawn(config: &Config, mut command: Command, stdout: Stdio) -> (Child, PathBuf) {
+    let folder = config.data.parent().expect("the data folder stands in the test's own");
+    let (file, log) = (folder.join("hub.toml"), folder.join("hub.log"));
+    fs::write(&file, toml::to_string(config).expect("TOML")).expect("written");
+    let child = command
+        .args(["--listen", "127.0.0.1:0", "--config"])
+        .arg(&file)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(File::options().create(true).append(true).open(&log).expect("a log"))
+        .spawn()
+        .expect("the hub starts");
+    (child, log)
 }
 
 fn pid_of(number: u32) -> Pid {

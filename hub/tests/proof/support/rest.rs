@@ -61,21 +61,19 @@ pub async fn post(address: SocketAddr, path: &str, content_type: &str, body: &[u
 
 /// Any request; `Host`, `Connection: close` and the length are added unless they are given.
 pub async fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut text = format!("{method} {path} HTTP/1.1\r\n");
+    let mut lines = vec![format!("{method} {path} HTTP/1.1")];
     let is_given = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
     if !is_given("Host") {
-        text += &format!("Host: {address}\r\n");
+        lines.push(format!("Host: {address}"));
     }
     if !is_given("Connection") {
-        text += "Connection: close\r\n";
+        lines.push("Connection: close".into());
     }
     if method == "POST" {
-        text += &format!("Content-Length: {}\r\n", body.len());
+        lines.push(format!("Content-Length: {}", body.len()));
     }
-    for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
-    }
-    text += "\r\n";
+    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    let text = lines.join("\r\n") + "\r\n\r\n";
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.expect("connected");
         stream.write_all(text.as_bytes()).await.expect("sent");
@@ -84,6 +82,19 @@ pub async fn request(address: SocketAddr, method: &str, path: &str, headers: &[(
         read_answer(&mut stream).await
     };
     in_time("an HTTP answer", exchange).await
+}
+
+/// The status of `GET path`; none when nobody answers any more.
+pub async fn try_status(address: SocketAddr, path: &str) -> Option<u16> {
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await.ok()?;
+        let text = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(text.as_bytes()).await.ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok()?;
+        String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
+    };
+    in_time("an HTTP answer, or none", ask).await
 }
 
 /// Reads one answer; the connection may go on behind it only after an upgrade (101).

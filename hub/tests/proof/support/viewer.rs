@@ -110,7 +110,7 @@ impl Viewer {
         };
         match viewer.hear().await.expect("a welcome") {
             Some(HubMessage::Welcome { hub, heartbeat_ms, .. }) => {
-                assert_eq!((hub.as_str(), heartbeat_ms), ("test", 200))
+                assert_eq!((hub.as_str(), heartbeat_ms), ("test", 200));
             }
             other => panic!("instead of a welcome came {other:?}"),
         }
@@ -231,25 +231,27 @@ impl Viewer {
             match tokio::time::timeout_at(deadline, self.listen()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(end)) => panic!("the connection ended before {what}: {end:?}; so far {}", self.summary()),
-                Err(_) => panic!("waited in vain for {what}; so far {}", self.summary()),
+                Err(late) => panic!("waited in vain for {what} ({late}); so far {}", self.summary()),
             }
         }
     }
 
     /// What it has seen, in short.
     fn summary(&self) -> String {
-        let mut text = format!("{} heartbeats, told {} merged, {} strays", self.heartbeats, self.lag, self.strays);
-        for (id, picture) in &self.pictures {
-            let lens: Vec<usize> = picture.points.values().map(Vec::len).collect();
-            text += &format!(
-                "; subscription {id}: stream {}, snapshot {}, live {}, {} live points, {} merged, points {lens:?}",
-                picture.stream, picture.snapshots, picture.is_live, picture.live_points, picture.merged
-            );
-        }
-        text
+        let (heartbeats, lag, strays) = (self.heartbeats, self.lag, self.strays);
+        let pictures = self.pictures.iter().map(|(id, picture)| {
+            let Picture { stream, snapshots, is_live, live_points, merged, points, .. } = picture;
+            let lens: Vec<usize> = points.values().map(Vec::len).collect();
+            format!(
+                "\n  subscription {id}: stream {stream}, {snapshots} snapshots, live {is_live}, {live_points} points \
+                 live, {merged} merged, points {lens:?}"
+            )
+        });
+        format!("{heartbeats} heartbeats, told {lag} merged, {strays} strays{}", pictures.collect::<String>())
     }
 
-    /// Listens until the hub has answered everything that was said so far.
+    /// Listens until the hub has heard everything that was said so far. What it does about a subscription may take
+    /// longer.
     pub async fn catch_up(&mut self) {
         let t = self.heartbeats as f64 + 0.5;
         self.say(&json!({ "type": "echo", "t": t })).await;
