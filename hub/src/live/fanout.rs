@@ -17,15 +17,13 @@ use protocol::{
 };
 
 use super::{
-    conflate::{Pending, Point},
+    conflate::{Keep, Pending, Point},
     log::StreamLog,
     snapshot::SharedSnapshot,
     viewer::ViewerLink,
 };
 use crate::clock::wire_ms;
 
-/// Points a series may have in one flush of a stream that conflates: smallest, largest, last.
-const CONFLATED_POINTS: usize = 3;
 /// Points of a series in one frame of a stream that wants every change.
 const EVERY_CHANGE_POINTS: usize = 1024;
 /// What a flush may cost: one write call of about 5 µs a viewer, at most a third of the time.
@@ -42,6 +40,14 @@ pub struct StreamKey {
     pub selector: Selector,
     /// Frames a second; 0 is every change.
     pub max_hz: u32,
+}
+
+impl StreamKey {
+    /// At most three points in each stretch between two frames; every point when every change is wanted.
+    fn keep(&self) -> Keep {
+        let stretch_us = if self.max_hz == 0 { 0 } else { 1_000_000 / i64::from(self.max_hz) };
+        Keep { stretch_us, points_max: EVERY_CHANGE_POINTS }
+    }
 }
 
 /// How far back a snapshot reaches and how fine it is.
@@ -299,13 +305,13 @@ impl Stream {
 
     /// Takes readings of one series; true when nothing waited before.
     fn add(&mut self, slot: u32, times_us: &[i64], shift_us: i64, values: &[f64]) -> bool {
-        let limit = if self.key.max_hz == 0 { EVERY_CHANGE_POINTS } else { CONFLATED_POINTS };
+        let keep = self.key.keep();
         let was_idle = self.dirty.is_empty();
         let pending = &mut self.slots[slot as usize];
         if pending.is_empty() {
             self.dirty.push(slot);
         }
-        pending.extend(times_us, shift_us, values, limit);
+        pending.extend(times_us, shift_us, values, keep);
         was_idle
     }
 
@@ -324,8 +330,10 @@ impl Stream {
         let mut totals = Totals::default();
         scratch.rows.clear();
         self.dirty.sort_unstable();
+        let keep = self.key.keep();
         for slot in self.dirty.drain(..) {
             let pending = &mut self.slots[slot as usize];
+            pending.settle(keep);
             let id = self.ids[slot as usize];
             scratch.rows.extend(pending.points().iter().map(|&point| (id, point)));
             totals.merged += pending.clear();

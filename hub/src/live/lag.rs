@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use protocol::live::LiveData;
 
-use super::{conflate::Pending, fanout::encode_rows};
+use super::{
+    conflate::{Keep, Pending},
+    fanout::encode_rows,
+};
 
-/// Points of a series that are kept while a viewer does not read.
-const POINTS_MAX: usize = 3;
+/// What is kept of a series while a viewer does not read.
+const KEEP: Keep = Keep { stretch_us: 1_000_000, points_max: 32 };
 
 /// Merged frames; bounded by the stream's number of series.
 #[derive(Debug, Default)]
@@ -33,7 +36,7 @@ impl Lag {
         for (id, dt_ms, values) in self.data.series() {
             self.times_us.clear();
             self.times_us.extend(dt_ms.iter().map(|&dt_ms| t0_us + i64::from(dt_ms) * 1000));
-            self.series.entry(id).or_default().extend(&self.times_us, 0, values, POINTS_MAX);
+            self.series.entry(id).or_default().extend(&self.times_us, 0, values, KEEP);
         }
     }
 
@@ -44,6 +47,7 @@ impl Lag {
         }
         let (mut rows, mut merged) = (Vec::new(), std::mem::take(&mut self.merged));
         for (id, mut pending) in std::mem::take(&mut self.series) {
+            pending.settle(KEEP);
             rows.extend(pending.points().iter().map(|&point| (id, point)));
             merged += pending.clear();
         }
@@ -75,15 +79,15 @@ mod tests {
     fn what_a_slow_viewer_missed_is_merged_and_counted() {
         let mut lag = Lag::default();
         assert_eq!(lag.take(4, |_| panic!("nothing was missed")), 0);
-        lag.absorb(&frame(1_000, &[3.0, 9.0, 4.0]));
+        lag.absorb(&frame(1_000, &[3.0, 5.0, 9.0, 4.0]));
         lag.absorb(&frame(2_000, &[1.0, 5.0]));
         let mut frames = Vec::new();
-        // Five points came, three stay; two more had been left out before.
-        assert_eq!(lag.take(4, |frame| frames.push(frame)), 4);
+        // Six points came, five stay, three at most of each second; two more had been left out before.
+        assert_eq!(lag.take(4, |frame| frames.push(frame)), 3);
         let mut data = LiveData::default();
         data.decode(&frames[0]).expect("readable");
-        assert_eq!((data.stream, data.merged, data.t0_ms), (4, 4, 1_001));
-        assert_eq!(data.values, [9.0, 1.0, 5.0]);
-        assert_eq!(data.dt_ms, [0, 999, 1_000]);
+        assert_eq!((data.stream, data.merged, data.t0_ms), (4, 3, 1_000));
+        assert_eq!(data.values, [3.0, 9.0, 4.0, 1.0, 5.0]);
+        assert_eq!(data.dt_ms, [0, 2, 3, 1_000, 1_001]);
     }
 }
