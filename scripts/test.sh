@@ -83,14 +83,14 @@ check_dependencies() {
 
 export PATH=$tools/bin:$PATH PYTHONPATH=$tools/python${PYTHONPATH:+:$PYTHONPATH} NODE_PATH=$tools/node/node_modules
 if $quick; then
-  step 'tests' cargo test --workspace
+  step 'tests' cargo test --workspace --no-fail-fast
 else
   say 'installing what the tests need'
   install_parts
   export KILLS=${KILLS:-100}
   step 'formatting' cargo fmt --all --check
   step 'lints' cargo clippy --workspace --all-targets --quiet -- -D warnings
-  step 'tests' cargo test --workspace
+  step 'tests' cargo test --workspace --no-fail-fast
   if command -v cargo-deny >/dev/null; then step 'dependencies' check_dependencies; fi
   if [ -d web-dashboard/node_modules ]; then
     step 'page types' npm --prefix web-dashboard run --silent check
