@@ -2,15 +2,17 @@
 //!
 //! [`fanout`] is owned by the pipeline: readings go in, one encoded frame a stream comes out into a [`log`] that all
 //! viewers of the stream read with a cursor of their own. [`session`] is one viewer's connection, [`snapshot`] turns
-//! history into the frames that stand in front of live ones, [`conflate`] decides which points are kept when there
-//! are too many. Nothing here can slow ingest down.
+//! history into the frames that stand in front of live ones, [`frames`] encodes both, [`conflate`] decides which points
+//! are kept when there are too many. Nothing here can slow ingest down.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub mod catalogue;
 pub mod conflate;
 pub mod fanout;
+pub mod frames;
 pub mod lag;
 pub mod log;
 pub mod session;

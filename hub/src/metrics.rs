@@ -1,7 +1,10 @@
 //! Counters and gauges, in the Prometheus text format at `/metrics`. Base units; no label grows with the number of
 //! devices or series.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -135,12 +138,31 @@ impl Metrics {
         }
     }
 
-    /// The text for `/metrics`.
+    /// The text for `/metrics`, in the format that every scraper reads (version 0.0.4).
     pub fn text(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a string does not fail");
-        text
+        classic(&text)
     }
+}
+
+/// `OpenMetrics` as the older text format: there help and type of a counter bear the name of its samples, and no end is
+/// marked.
+fn classic(open_metrics: &str) -> String {
+    let counters: HashSet<&str> =
+        open_metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
+    let mut text = String::with_capacity(open_metrics.len());
+    for line in open_metrics.lines().filter(|line| *line != "# EOF") {
+        let comment = ["# HELP ", "# TYPE "].into_iter().find_map(|kind| Some((kind, line.strip_prefix(kind)?)));
+        match comment.and_then(|(kind, rest)| Some((kind, rest.split_once(' ')?))) {
+            Some((kind, (name, rest))) if counters.contains(name) => {
+                text.extend([kind, name, "_total ", rest]);
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]
@@ -156,8 +178,8 @@ mod tests {
         metrics.live(7, 10, 0);
         let text = metrics.text();
         for line in [
-            "# HELP highwater_readings_stored Readings stored.",
-            "# TYPE highwater_readings_stored counter",
+            "# HELP highwater_readings_stored_total Readings stored.",
+            "# TYPE highwater_readings_stored_total counter",
             "highwater_readings_stored_total 3",
             "highwater_messages_refused_total{reason=\"bad_value\"} 1",
             "highwater_live_frames_total 7",

@@ -436,7 +436,7 @@ impl Pipeline {
         match request {
             Request::Enter(viewer) => self.on_enter(viewer),
             Request::Resync(viewer) => self.send_catalogue(&viewer),
-            Request::Exit(viewer) => self.viewers.remove(&viewer),
+            Request::Exit(viewer) => self.on_exit(&viewer),
             Request::Subscribe(viewer, subscribe, place, reply) => {
                 let answer = self.on_subscribe(Arc::clone(&viewer), &subscribe, place);
                 if let Err(Ok(Subscribed { joined, .. })) = reply.send(answer) {
@@ -468,7 +468,7 @@ impl Pipeline {
             self.announce_credit();
             if !disk_full {
                 // Snapshots of meanwhile lack what was appended and not durable.
-                self.fanout.restart_all();
+                self.fanout.all_changed();
             }
         }
         if news.durable_seq > self.durable_seq {

@@ -196,6 +196,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .fallback(api::error::not_found)
         .method_not_allowed_fallback(api::error::method_not_allowed)
         .layer(DefaultBodyLimit::max(MESSAGE_BYTES_MAX))
+        .layer(middleware::map_response(api::error::as_problem))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), auth::check_names))
         .with_state(web)
 }

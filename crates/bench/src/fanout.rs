@@ -32,10 +32,11 @@ struct Load {
 /// Prints the figures.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut table = Table::new("Fan-out to 1 000 viewers");
-    let every = Load { devices: 10, channels: 1, frames_a_second: 1_000, max_hz: 0 };
+    // A little more than the target, or a single late message would miss it.
+    let every = Load { devices: 10, channels: 1, frames_a_second: 1_010, max_hz: 0 };
     let [deliveries, frames, p50, p99, busy] = medians(options.repeat, || measure(options, every))?;
-    let name = |what: &str| format!("1 000 messages/s, every change: {what}");
-    table.add(name("deliveries"), deliveries, "/s", None, Target::AtLeast(0.99e6));
+    let name = |what: &str| format!("1 010 messages/s, every change: {what}");
+    table.add(name("deliveries"), deliveries, "/s", None, Target::AtLeast(1e6));
     table.add(name("frames written"), frames, "/s", None, Target::None);
     table.add(name("device to viewer, p50"), p50, "ms", None, Target::None);
     table.add(name("device to viewer, p99"), p99, "ms", None, Target::AtMost(40.0));

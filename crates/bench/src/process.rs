@@ -167,6 +167,8 @@ impl Drop for HubProcess {
 pub struct Usage {
     /// Processor time, seconds.
     pub cpu_s: f64,
+    /// Bytes that it caused to be read from devices.
+    pub read_bytes: u64,
     /// Bytes that it caused to be written to devices.
     pub written_bytes: u64,
 }
@@ -180,10 +182,11 @@ impl Usage {
         let fields: Vec<&str> = behind.split_whitespace().collect();
         let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
         let io = fs::read_to_string(format!("/proc/{pid}/io")).context("no io")?;
-        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).context("no write_bytes")?;
+        let field = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
         Ok(Self {
             cpu_s: ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
-            written_bytes: written.parse()?,
+            read_bytes: field("read_bytes:").context("no read_bytes")?,
+            written_bytes: field("write_bytes:").context("no write_bytes")?,
         })
     }
 }

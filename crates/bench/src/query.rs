@@ -66,7 +66,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             let hub = HubProcess::start(options, folder.path(), &[])?;
             forget(&data)?;
             let mut http = Http::connect(hub.address)?;
+            let before = hub.usage()?.read_bytes;
             cold.push(rest(&mut http, &path(end_ms, span_ms, POINTS, "json"), 1)?);
+            ensure!(hub.usage()?.read_bytes > before, "nothing was read from the disk: the question was not cold");
             hub.stop()?;
         }
         table.add(format!("{name}, REST, cold"), median(&mut cold), "ms", None, Target::AtMost(COLD_MS_MAX));

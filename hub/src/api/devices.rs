@@ -28,15 +28,8 @@ pub struct DeviceView {
     state: DeviceState,
     last_seen: Option<u64>,
     connected: bool,
-    channels: Vec<ChannelView>,
+    channels: Vec<SeriesRow>,
     delivery: DeliveryView,
-}
-
-#[derive(Debug, Serialize)]
-struct ChannelView {
-    series: u32,
-    #[serde(flatten)]
-    row: SeriesRow,
 }
 
 /// What became of its messages: received = stored + duplicate + refused.
@@ -113,7 +106,7 @@ fn view(state: &state::State, vitals: &[Vital], number: u32) -> DeviceView {
         state: vital.map_or(DeviceState::Fresh, |vital| vital.state),
         last_seen: (last_seen_us > 0).then(|| wire_ms(last_seen_us)),
         connected: vital.is_some_and(|vital| vital.is_connected),
-        channels: device.series.iter().map(|&series| ChannelView { series, row: series_row(state, series) }).collect(),
+        channels: device.series.iter().map(|&series| series_row(state, series)).collect(),
         delivery: DeliveryView {
             received: delivery.stored + duplicate + delivery.refused_total(),
             stored: delivery.stored,

@@ -1,13 +1,15 @@
 //! Errors as RFC 9457 problem documents whose `detail` says what to do.
 
 use axum::{
+    body::to_bytes,
     extract::rejection::QueryRejection,
     http::{
         HeaderValue, Method, StatusCode, Uri,
-        header::{CONTENT_TYPE, RETRY_AFTER},
+        header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
     },
     response::{IntoResponse, Response},
 };
+use protocol::limits::MESSAGE_BYTES_MAX;
 use serde::Serialize;
 
 use crate::{historian::Busy, pipeline::Stopped};
@@ -85,6 +87,29 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// What a refusal by the web framework itself (a body over the limit, no upgrade) may say.
+const FRAMEWORK_WORDS_BYTES_MAX: usize = 4 * 1024;
+
+/// Makes a problem document of every error that is not one yet: those of the web framework come as plain text.
+pub async fn as_problem(response: Response) -> Response {
+    let status = response.status();
+    let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let words = to_bytes(body, FRAMEWORK_WORDS_BYTES_MAX).await.unwrap_or_default();
+    let detail = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => format!("a request has at most {} KiB: split it", MESSAGE_BYTES_MAX / 1024),
+        _ => protocol::text::excerpt(&String::from_utf8_lossy(&words), 400),
+    };
+    let title = status.canonical_reason().unwrap_or("error").to_lowercase();
+    let (problem, body) = Problem::new(status.as_u16(), &title, detail).into_response().into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.extend(problem.headers);
+    Response::from_parts(parts, body)
 }
 
 /// No such path.

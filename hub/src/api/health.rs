@@ -28,6 +28,6 @@ pub async fn readyz(State(web): State<Arc<Web>>) -> Response {
 /// Prometheus text.
 pub async fn metrics(State(web): State<Arc<Web>>) -> Response {
     web.metrics.history_applied.set(web.historian.applied_seq() as i64);
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(CONTENT_TYPE, content_type)], web.metrics.text()).into_response()
 }

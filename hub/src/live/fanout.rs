@@ -9,20 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use protocol::{
-    limits::{LIVE_FRAME_BYTES_MAX, WINDOW_MS_MAX},
-    live::LiveData,
-    selector::Selector,
-};
+use protocol::{limits::SERIES_PER_VIEWER_MAX, live::LiveData, selector::Selector};
 
 use super::{
     conflate::{Keep, Pending, Point},
+    frames::{Span, encode_rows},
     log::StreamLog,
     snapshot::SharedSnapshot,
     viewer::ViewerLink,
 };
-use crate::clock::wire_ms;
 
 /// Points of a series in one frame of a stream that wants every change.
 const EVERY_CHANGE_POINTS: usize = 1024;
@@ -32,6 +27,11 @@ const FLUSH_COST_A_VIEWER: Duration = Duration::from_micros(15);
 const FLUSH_INTERVAL_MAX: Duration = Duration::from_millis(50);
 /// An identical snapshot is shared for so long.
 const SNAPSHOT_SHARED_FOR: Duration = Duration::from_secs(1);
+
+/// Streams in all: distinct subscriptions of everybody.
+const STREAMS_MAX: usize = 8_192;
+/// Series of all streams together; each costs memory, and time for each of its readings.
+const WATCHED_MAX: usize = 1 << 18;
 
 /// What makes two subscriptions the same stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -68,6 +68,10 @@ pub struct Fanout {
     /// Which streams want a series: stream number and slot, by series number.
     by_series: Vec<Vec<(u64, u32)>>,
     next_number: u64,
+    /// Series of all streams.
+    watched: usize,
+    /// The hub's clock at the last tick, microseconds; none while it is not believed.
+    present_us: Option<i64>,
     /// Streams with something to send, and when.
     due: Vec<(u64, Instant)>,
     scratch: Scratch,
@@ -96,6 +100,8 @@ struct Stream {
     last_flush: Option<Instant>,
     viewers: Vec<Arc<ViewerLink>>,
     snapshots: Vec<KeptSnapshot>,
+    /// Points left out that no frame has told of yet.
+    untold: u64,
 }
 
 #[derive(Debug)]
@@ -123,6 +129,19 @@ pub struct Joined {
     pub snapshot: SharedSnapshot,
 }
 
+/// Why a viewer cannot join a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// The viewer has as much as one may have.
+    #[error(
+        "the subscriptions of a connection have at most {SERIES_PER_VIEWER_MAX} series together: end one first, or ask for fewer"
+    )]
+    ViewerFull,
+    /// All viewers together have as much as the hub can do.
+    #[error("the hub already shows as many different subscriptions as it can: ask for what others have, or later")]
+    HubFull,
+}
+
 impl Fanout {
     /// Without streams; `flush_interval` is the shortest time between two frames of one.
     pub fn new(flush_interval: Duration) -> Self {
@@ -132,6 +151,8 @@ impl Fanout {
             by_key: HashMap::new(),
             by_series: Vec::new(),
             next_number: 1,
+            watched: 0,
+            present_us: None,
             due: Vec::new(),
             scratch: Scratch::default(),
             totals: Totals::default(),
@@ -180,12 +201,21 @@ impl Fanout {
             return;
         }
         stream.last_flush = Some(now);
-        let totals = stream.encode(&mut self.scratch);
+        let totals = stream.encode(&mut self.scratch, self.present_us);
         self.totals.frames += totals.frames;
         self.totals.points += totals.points;
         self.totals.merged += totals.merged;
         for viewer in &stream.viewers {
             viewer.wake();
+        }
+    }
+
+    /// Looks at the clocks: forgets snapshots that are too old to be shared. `present_us` is what times of readings are
+    /// held against, microseconds; none while the hub's clock is not believed.
+    pub fn tick(&mut self, now: Instant, present_us: Option<i64>) {
+        self.present_us = present_us;
+        for stream in self.streams.values_mut() {
+            stream.snapshots.retain(|kept| now.duration_since(kept.made) < SNAPSHOT_SHARED_FOR);
         }
     }
 
@@ -200,18 +230,27 @@ impl Fanout {
         window: Window,
         viewer: Arc<ViewerLink>,
         take_snapshot: impl FnOnce(u64) -> SharedSnapshot,
-    ) -> Joined {
+    ) -> Result<Joined, JoinError> {
+        if viewer.watched() + series.len() > SERIES_PER_VIEWER_MAX {
+            return Err(JoinError::ViewerFull);
+        }
         let number = match self.by_key.get(&key) {
             // A viewer has each stream once: it could not tell two subscriptions by their frames otherwise.
             Some(&number) if self.streams[&number].is_for(&series, &viewer) => number,
+            _ if self.streams.len() >= STREAMS_MAX || self.watched + series.len() > WATCHED_MAX => {
+                return Err(JoinError::HubFull);
+            }
             _ => self.create(key, series),
         };
         self.due.retain(|&(due, _)| due != number);
         self.flush(number, now);
         let stream = self.streams.get_mut(&number).expect("found or created above");
+        viewer.watch(stream.ids.len());
         stream.viewers.push(viewer);
         stream.snapshots.retain(|kept| {
-            now.duration_since(kept.made) < SNAPSHOT_SHARED_FOR && !stream.log.is_long_behind(kept.cursor)
+            now.duration_since(kept.made) < SNAPSHOT_SHARED_FOR
+                && !stream.log.is_long_behind(kept.cursor)
+                && !kept.snapshot.has_failed()
         });
         let shared = stream.snapshots.iter().find(|kept| kept.window == window);
         let (cursor, snapshot) = if let Some(kept) = shared {
@@ -222,12 +261,13 @@ impl Fanout {
             stream.snapshots.push(kept);
             (cursor, snapshot)
         };
-        Joined { log: Arc::clone(&stream.log), cursor, snapshot }
+        Ok(Joined { log: Arc::clone(&stream.log), cursor, snapshot })
     }
 
     fn create(&mut self, key: StreamKey, series: Vec<u32>) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
+        self.watched += series.len();
         for (slot, &id) in series.iter().enumerate() {
             let id = id as usize;
             if self.by_series.len() <= id {
@@ -244,6 +284,7 @@ impl Fanout {
             last_flush: None,
             viewers: Vec::new(),
             snapshots: Vec::new(),
+            untold: 0,
         };
         self.streams.insert(number, stream);
         // A stream of the same key with an older set of series lives on under its number until its viewers have left.
@@ -254,13 +295,14 @@ impl Fanout {
     /// Takes a viewer off a stream; the stream ends with its last viewer.
     pub fn leave(&mut self, number: u64, viewer: &Arc<ViewerLink>) {
         let Some(stream) = self.streams.get_mut(&number) else { return };
-        if let Some(place) = stream.viewers.iter().position(|other| Arc::ptr_eq(other, viewer)) {
-            stream.viewers.swap_remove(place);
-        }
+        let Some(place) = stream.viewers.iter().position(|other| Arc::ptr_eq(other, viewer)) else { return };
+        stream.viewers.swap_remove(place);
+        viewer.unwatch(stream.ids.len());
         if !stream.viewers.is_empty() {
             return;
         }
         let Some(stream) = self.streams.remove(&number) else { return };
+        self.watched -= stream.ids.len();
         self.due.retain(|&(due, _)| due != number);
         for &id in &stream.ids {
             self.by_series[id as usize].retain(|&(other, _)| other != number);
@@ -270,24 +312,27 @@ impl Fanout {
         }
     }
 
-    /// Tells the viewers of every stream whose selector now resolves to another set of series. `resolve` gives the
-    /// set, in the order of series numbers.
-    pub fn catalogue_changed(&self, mut resolve: impl FnMut(&Selector) -> Vec<u32>) {
-        for stream in self.streams.values() {
-            if resolve(&stream.key.selector) != stream.ids {
-                for viewer in &stream.viewers {
-                    viewer.stream_changed(stream.log.number);
-                }
-            }
+    /// Takes a viewer off all streams.
+    pub fn leave_all(&mut self, viewer: &Arc<ViewerLink>) {
+        let joined = self.streams.values().filter(|stream| stream.has(viewer));
+        for number in joined.map(|stream| stream.log.number).collect::<Vec<_>>() {
+            self.leave(number, viewer);
         }
     }
 
-    /// Has every subscription begin afresh.
-    pub fn restart_all(&self) {
-        for stream in self.streams.values() {
-            for viewer in &stream.viewers {
-                viewer.stream_changed(stream.log.number);
-            }
+    /// Tells the viewers of every stream that lacks a series by now: `lacks` is given its selector and its series, in the
+    /// order of their numbers.
+    pub fn catalogue_changed(&self, mut lacks: impl FnMut(&Selector, &[u32]) -> bool) {
+        for stream in self.streams.values().filter(|stream| lacks(&stream.key.selector, &stream.ids)) {
+            stream.tell_changed();
+        }
+    }
+
+    /// Asks every viewer to begin afresh: what was sent or shared so far may lack something.
+    pub fn all_changed(&mut self) {
+        for stream in self.streams.values_mut() {
+            stream.snapshots.clear();
+            stream.tell_changed();
         }
     }
 
@@ -322,11 +367,21 @@ impl Stream {
     }
 
     fn is_for(&self, series: &[u32], viewer: &Arc<ViewerLink>) -> bool {
-        self.ids == series && !self.viewers.iter().any(|known| Arc::ptr_eq(known, viewer))
+        self.ids == series && !self.has(viewer)
+    }
+
+    fn has(&self, viewer: &Arc<ViewerLink>) -> bool {
+        self.viewers.iter().any(|known| Arc::ptr_eq(known, viewer))
+    }
+
+    fn tell_changed(&self) {
+        for viewer in &self.viewers {
+            viewer.stream_changed(self.log.number);
+        }
     }
 
     /// Puts what waits into the log, as few frames as fit.
-    fn encode(&mut self, scratch: &mut Scratch) -> Totals {
+    fn encode(&mut self, scratch: &mut Scratch, present_us: Option<i64>) -> Totals {
         let mut totals = Totals::default();
         scratch.rows.clear();
         self.dirty.sort_unstable();
@@ -338,55 +393,25 @@ impl Stream {
             scratch.rows.extend(pending.points().iter().map(|&point| (id, point)));
             totals.merged += pending.clear();
         }
+        let span = present_us.map_or_else(|| Span::behind(&scratch.rows), Span::around);
+        totals.merged += span.cut(&mut scratch.rows);
         totals.points = scratch.rows.len() as u64;
-        encode_rows(self.log.number, &scratch.rows, totals.merged, &mut scratch.data, |frame| {
-            totals.frames += 1;
-            self.log.push(frame);
-        });
+        self.untold += totals.merged;
+        if !scratch.rows.is_empty() {
+            let merged = std::mem::take(&mut self.untold);
+            encode_rows(self.log.number, &scratch.rows, merged, &mut scratch.data, |frame| {
+                totals.frames += 1;
+                self.log.push(frame);
+            });
+        }
         totals
     }
 }
 
+/// Time between two flushes. However fast a subscription wants to be, its viewers together may cost only so much.
 fn interval(shortest: Duration, key: &StreamKey, viewers: usize) -> Duration {
-    if key.max_hz > 0 {
-        return Duration::from_secs(1) / key.max_hz;
-    }
-    (FLUSH_COST_A_VIEWER * viewers as u32).clamp(shortest, FLUSH_INTERVAL_MAX.max(shortest))
-}
-
-/// Encodes rows that are grouped by series into frames of at most [`LIVE_FRAME_BYTES_MAX`]. Rows that are more than
-/// the longest window older than the newest one are left out: no viewer's window reaches them.
-pub fn encode_rows(stream: u64, rows: &[(u32, Point)], merged: u64, data: &mut LiveData, mut give: impl FnMut(Bytes)) {
-    let Some(newest_us) = rows.iter().map(|(_, point)| point.time_us).max() else { return };
-    let oldest_us = newest_us.saturating_sub(WINDOW_MS_MAX as i64 * 1000);
-    let mut rest = rows;
-    let mut merged = merged;
-    while !rest.is_empty() {
-        // A row takes 12 bytes and at most 6 more when it begins a series.
-        let most = (LIVE_FRAME_BYTES_MAX - LiveData::byte_len_max(0, 0)) / (12 + 6);
-        let (part, behind) = rest.split_at(rest.len().min(most));
-        rest = behind;
-        let kept = || part.iter().filter(|(_, point)| point.time_us >= oldest_us);
-        let Some(t0_ms) = kept().map(|(_, point)| wire_ms(point.time_us)).min() else { continue };
-        data.clear();
-        data.stream = stream;
-        data.t0_ms = t0_ms;
-        for &(id, point) in kept() {
-            match (data.ids.last(), data.counts.last_mut()) {
-                (Some(&last), Some(count)) if last == id => *count += 1,
-                _ => {
-                    data.ids.push(id);
-                    data.counts.push(1);
-                }
-            }
-            data.dt_ms.push((wire_ms(point.time_us) - t0_ms) as u32);
-            data.values.push(point.value);
-        }
-        data.merged = std::mem::take(&mut merged);
-        let mut frame = Vec::with_capacity(LiveData::byte_len_max(data.ids.len(), data.values.len()));
-        data.encode(&mut frame);
-        give(Bytes::from(frame));
-    }
+    let affordable = (FLUSH_COST_A_VIEWER * viewers as u32).clamp(shortest, FLUSH_INTERVAL_MAX.max(shortest));
+    if key.max_hz == 0 { affordable } else { affordable.max(Duration::from_secs(1) / key.max_hz) }
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! One viewer's connection: `GET /ws/live`.
 //!
-//! Reads the viewer's wishes and writes what is behind its cursors. A viewer whose socket takes nothing is never cut
-//! off while it still reads: frames it has not taken are merged (smallest, largest, last) so that what waits for it
-//! stays bounded, and it is told how many points were left out.
+//! Reads the viewer's wishes and writes what is behind its cursors. A viewer is never cut off while it still reads:
+//! frames that its socket does not take are merged (smallest, largest, last) so that what waits for it stays bounded,
+//! and it is told how many points were left out.
+//!
+//! Nothing is fetched before there is room: a snapshot when the last one is written, changes of the catalogue when
+//! those before are, live frames as far as a round has room; and nothing is read from a viewer that does not take its
+//! replies.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +21,6 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use futures_util::{
     FutureExt, StreamExt,
     future::BoxFuture,
@@ -27,35 +30,45 @@ use protocol::{
     LIVE_SUBPROTOCOL, close,
     codec::{self, ItemKind},
     limits::{SUBSCRIPTIONS_PER_VIEWER_MAX, VIEWER_MESSAGE_BYTES_MAX},
-    live::{HubMessage, SeriesRow, ViewerMessage, control::Subscribe},
+    live::{HubMessage, ViewerMessage, control::Subscribe},
 };
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{sleep_until, timeout},
+};
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
 use super::{
-    fanout::Joined,
-    lag::Lag,
-    log::{Read, StreamLog},
-    snapshot::{Snapshot, SnapshotError},
+    snapshot::{self, Snapshot, SnapshotError},
     viewer::ViewerLink,
 };
 use crate::{
     api::error::Problem,
     clock::{self, wire_ms},
+    ingest::budget::Budget,
     pipeline::{Request, Stopped, SubscribeError, Subscribed},
     web::{Permit, Web},
 };
 
+mod outbox;
 mod outlet;
+mod subscription;
 
-use outlet::{Gone, Outlet};
+use outbox::Outbox;
+use outlet::{Gone, Outlet, ROUND_BYTES_MAX};
+use subscription::{Begun, Feed, Stage, Subscription, Waiting};
 
-/// Above a round, a frame of 64 KiB and its header.
-const WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
+/// Above the largest control message with what is buffered before it.
+const WRITE_BUFFER_BYTES_MAX: usize = 512 * 1024;
 /// A viewer that takes nothing at all for so long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the other side may take to answer a close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Snapshots that are made for one viewer at a time: each holds one of history's few readers, and then memory until it
+/// is written.
+const SNAPSHOTS_AT_ONCE: usize = 2;
+/// Messages a viewer may send a second: all its subscriptions at once.
+const MESSAGES_PER_SECOND: u32 = SUBSCRIPTIONS_PER_VIEWER_MAX as u32;
 
 /// Upgrades a viewer's request.
 pub async fn upgrade(State(web): State<Arc<Web>>, permit: Permit, upgrade: WebSocketUpgrade) -> Response {
@@ -86,9 +99,9 @@ pub async fn upgrade(State(web): State<Arc<Web>>, permit: Permit, upgrade: WebSo
         })
 }
 
-/// What became of a subscription's request: which subscription, which joining of it.
+/// What came of a request for a subscription: its number, which request it was, and the answer.
 type Asked = (u64, u64, Result<Result<Subscribed, SubscribeError>, Stopped>);
-/// A snapshot that was being made, likewise.
+/// What came of a snapshot, likewise.
 type Prepared = (u64, u64, Result<Arc<Snapshot>, SnapshotError>);
 type Tasks<T> = FuturesUnordered<BoxFuture<'static, T>>;
 
@@ -96,35 +109,25 @@ struct Session {
     web: Arc<Web>,
     link: Arc<ViewerLink>,
     outlet: Outlet,
+    outbox: Outbox,
     stream: SplitStream<WebSocket>,
+    /// By the viewer's numbers.
     subscriptions: BTreeMap<u64, Subscription>,
-    /// Subscriptions that wait for a place among the snapshots being made, or for the pipeline's answer.
+    /// Requests that wait for a place among the snapshots being made, or for the pipeline.
     asked: Tasks<Asked>,
-    /// Snapshots that are being made.
+    /// Snapshots that are being made, also those that nobody waits for any more.
     snapshots: Tasks<Prepared>,
-    /// Tells the joinings of one subscription apart.
-    next_joining: u64,
+    /// Tells the requests of one subscription apart.
+    next_request: u64,
+    /// Streams that have changed before the answer that names them was heard.
+    changed_early: Vec<u64>,
     is_hidden: bool,
+    budget: Budget,
+    /// The viewer said too much: it is listened to again from then on.
+    deaf_until: Option<Instant>,
     /// Points left out since the viewer was last told.
     merged: u64,
     last_heard: Instant,
-}
-
-struct Subscription {
-    wish: Subscribe,
-    /// Which joining is the valid one; answers to others come too late.
-    joining: u64,
-    /// None until it has been joined, and while the page is hidden.
-    feed: Option<Feed>,
-}
-
-/// Where a subscription's frames come from.
-struct Feed {
-    log: Arc<StreamLog>,
-    cursor: u64,
-    /// Live frames follow the snapshot, never before.
-    has_snapshot: bool,
-    lag: Lag,
 }
 
 /// Why a session ends: the code to close with, or none when the viewer is gone already.
@@ -149,12 +152,16 @@ impl Session {
             web,
             link: Arc::default(),
             outlet: Outlet::new(sink),
+            outbox: Outbox::default(),
             stream,
             subscriptions: BTreeMap::new(),
             asked: FuturesUnordered::new(),
             snapshots: FuturesUnordered::new(),
-            next_joining: 0,
+            next_request: 0,
+            changed_early: Vec::new(),
             is_hidden: false,
+            budget: Budget::new(MESSAGES_PER_SECOND),
+            deaf_until: None,
             merged: 0,
             last_heard: Instant::now(),
         }
@@ -162,7 +169,7 @@ impl Session {
 
     async fn run(mut self) {
         let web = Arc::clone(&self.web);
-        self.say(&HubMessage::Welcome {
+        self.outbox.reply(&HubMessage::Welcome {
             hub: web.name.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             started: web.started_ms,
@@ -175,8 +182,7 @@ impl Session {
         }
         let End(code) = self.serve().await;
         // A stopped pipeline has closed with a code of its own, and has no streams left to leave.
-        let code = code.map(|code| self.link.take().close.unwrap_or(code));
-        let _ = self.leave_all().await;
+        let code = code.map(|code| self.link.take(false).close.unwrap_or(code));
         let _ = web.pipeline.request(Request::Exit(Arc::clone(&self.link))).await;
         if let Some(code) = code {
             self.close(code).await;
@@ -188,96 +194,120 @@ impl Session {
         let mut heartbeat = tokio::time::interval(self.web.live.heartbeat);
         loop {
             let is_blocked = self.outlet.is_blocked();
+            let is_listening = self.deaf_until.is_none() && self.outbox.has_room_for_replies();
+            let alarm = self.alarm();
             let outcome = tokio::select! {
-                message = self.stream.next() => self.on_message(message).await,
-                () = link.changed() => self.on_changed().await,
+                message = self.stream.next(), if is_listening => self.on_message(message).await,
+                () = link.changed() => Ok(()),
                 Some(asked) = self.asked.next() => self.on_asked(asked).await,
-                Some(prepared) = self.snapshots.next() => {
-                    self.on_snapshot(prepared);
-                    Ok(())
-                }
-                flushed = self.outlet.flush(), if is_blocked => match flushed {
-                    Ok(()) => {
-                        // Whoever takes bytes lives, and what the pipeline has left meanwhile was not taken.
-                        self.last_heard = Instant::now();
-                        self.on_changed().await
-                    }
-                    Err(gone) => Err(gone.into()),
-                },
+                Some(prepared) = self.snapshots.next(), if self.outbox.has_no_data() => self.on_snapshot(prepared).await,
+                flushed = self.outlet.flush(), if is_blocked => flushed.map_err(End::from),
                 _ = heartbeat.tick() => self.on_heartbeat(),
+                () = sleep_until(alarm.unwrap_or_else(Instant::now).into()), if alarm.is_some() => Ok(()),
             };
-            if let Err(end) = outcome.and_then(|()| self.write()) {
+            if let Err(end) = outcome {
+                return end;
+            }
+            if let Err(end) = self.go_on().await {
                 return end;
             }
         }
+    }
+
+    /// When something is to be done without anything happening: listening again, or asking for a subscription.
+    fn alarm(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let due = self.subscriptions.values().filter_map(|subscription| subscription.due_at(now)).min();
+        [self.deaf_until, due.filter(|_| self.may_ask())].into_iter().flatten().min()
+    }
+
+    /// What is the same whatever happened.
+    async fn go_on(&mut self) -> Result<(), End> {
+        self.deaf_until.take_if(|until| *until <= Instant::now());
+        self.take_news().await?;
+        while self.may_ask() {
+            let now = Instant::now();
+            let is_due = |subscription: &Subscription| subscription.due_at(now).is_some_and(|at| at <= now);
+            let Some((&id, _)) = self.subscriptions.iter().find(|(_, subscription)| is_due(subscription)) else {
+                break;
+            };
+            self.ask(id);
+        }
+        self.write()
+    }
+
+    /// Takes what the pipeline left.
+    async fn take_news(&mut self) -> Result<(), End> {
+        let news = self.link.take(self.outbox.has_no_catalogue());
+        if let Some(code) = news.close {
+            return Err(End(Some(code)));
+        }
+        if news.resync {
+            self.web.pipeline.request(Request::Resync(Arc::clone(&self.link))).await?;
+        }
+        for part in news.catalogue {
+            self.outbox.catalogue(part.iter().cloned());
+        }
+        self.outbox.catalogue(news.control);
+        for stream in news.changed_streams {
+            let of_stream = |subscription: &&mut Subscription| {
+                subscription.stage.feed().is_some_and(|feed| feed.log.number == stream)
+            };
+            match self.subscriptions.values_mut().find(of_stream) {
+                Some(subscription) => subscription.on_changed(),
+                None if !self.asked.is_empty() => self.changed_early.push(stream),
+                // It has left meanwhile.
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     /// Gives the socket a round of what waits. While it takes nothing, live frames stay in their logs.
     fn write(&mut self) -> Result<(), End> {
         if !self.outlet.is_blocked() {
             self.fetch();
-            if self.outlet.write_round()? {
+            if self.outlet.write_round(&mut self.outbox)? {
                 // There is more: come back without waiting for news.
                 self.link.wake();
             }
         }
-        self.absorb();
+        let is_blocked = self.outlet.is_blocked() || !self.outbox.has_no_data();
+        for subscription in self.subscriptions.values_mut() {
+            subscription.absorb(is_blocked);
+        }
         Ok(())
     }
 
-    /// Takes live frames from the logs as long as there is room behind what waits already, the same for each.
+    /// Takes live frames from the logs as far as the round has room behind what waits already, the same share of each.
     fn fetch(&mut self) {
-        let feeds = self.subscriptions.values_mut().filter_map(|subscription| subscription.feed.as_mut());
-        let mut ready: Vec<&mut Feed> = feeds.filter(|feed| feed.has_snapshot).collect();
-        let share = self.outlet.room() / ready.len().max(1);
-        if share == 0 {
+        let room = ROUND_BYTES_MAX.saturating_sub(self.outbox.data_bytes());
+        if room == 0 {
             return;
         }
-        for feed in &mut ready {
-            self.merged += feed.lag.take(feed.log.number, |frame| self.outlet.push(frame));
-            let mut room = share;
-            let read = feed.log.read(feed.cursor, |frame| {
-                room = room.saturating_sub(frame.len());
-                self.outlet.push(frame.clone());
-                room > 0
-            });
-            match read {
-                Read::UpTo(cursor) => {
-                    feed.cursor = cursor;
-                    if cursor < feed.log.end() {
-                        self.link.wake();
-                    }
-                }
-                // Only a session that did not run for seconds gets here; a fresh snapshot heals it.
-                Read::Lost => self.link.stream_changed(feed.log.number),
-            }
-        }
-    }
-
-    /// Merges frames that have waited in their logs for so long that they would soon be gone: the viewer is too slow,
-    /// or its snapshot takes long.
-    fn absorb(&mut self) {
-        for feed in self.subscriptions.values_mut().filter_map(|subscription| subscription.feed.as_mut()) {
-            if !feed.log.is_long_behind(feed.cursor) {
-                continue;
-            }
-            let Feed { log, cursor, lag, .. } = feed;
-            match log.read(*cursor, |frame| {
-                lag.absorb(frame);
-                true
-            }) {
-                Read::UpTo(next) => *cursor = next,
-                Read::Lost => self.link.stream_changed(log.number),
+        let share = room.div_ceil(self.subscriptions.len().max(1));
+        for (&id, subscription) in &mut self.subscriptions {
+            let Stage::Live { feed, is_stale } = &mut subscription.stage else { continue };
+            self.merged += feed.lag.take(feed.log.number, |frame| self.outbox.data(id, frame));
+            *is_stale |= !feed.read(share, |frame| self.outbox.data(id, frame));
+            if feed.cursor < feed.log.end() {
+                self.link.wake();
             }
         }
     }
 
     async fn on_message(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
-        self.last_heard = Instant::now();
+        let now = Instant::now();
+        self.last_heard = now;
+        self.deaf_until = self.budget.take(now).map(|wait| now + wait);
         let bytes = match message {
             Some(Ok(Message::Binary(bytes))) => bytes,
             Some(Ok(Message::Text(_))) => return Err(End(Some(close::TEXT_MESSAGE))),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
+            Some(Ok(Message::Pong(_))) => {
+                self.outlet.on_pong();
+                return Ok(());
+            }
+            Some(Ok(Message::Ping(_))) => return Ok(()),
             Some(Ok(Message::Close(_))) | None => return Err(End(None)),
             Some(Err(error)) => return Err(End(close_code_of(&error))),
         };
@@ -285,194 +315,208 @@ impl Session {
             return Err(End(Some(close::UNREADABLE)));
         }
         match ViewerMessage::decode(&bytes) {
-            Ok(ViewerMessage::Subscribe(wish)) => self.subscribe(wish).await,
-            Ok(ViewerMessage::Unsubscribe { id }) => Ok(self.leave(id).await?),
-            Ok(ViewerMessage::Visibility { hidden }) => self.set_hidden(hidden).await,
+            Ok(ViewerMessage::Subscribe(wish)) => self.subscribe(wish).await?,
+            Ok(ViewerMessage::Unsubscribe { id }) => self.unsubscribe(id).await?,
+            Ok(ViewerMessage::Visibility { hidden }) => self.set_hidden(hidden).await?,
             Ok(ViewerMessage::Echo { t }) => {
-                self.say(&HubMessage::Echo { t, now: wire_ms(clock::now_us()) });
-                Ok(())
+                self.outbox.reply(&HubMessage::Echo { t, now: wire_ms(clock::now_us()) });
             }
             Ok(ViewerMessage::Unknown(kind)) => {
                 self.complain(None, "unknown_type", format!("{kind:?} is no message of this version"));
-                Ok(())
             }
-            Err(error) => {
-                self.complain(None, "bad_message", error.to_string());
-                Ok(())
-            }
+            Err(error) => self.complain(None, "bad_message", error.to_string()),
         }
+        Ok(())
     }
 
-    async fn subscribe(&mut self, wish: Subscribe) -> Result<(), End> {
-        if !self.subscriptions.contains_key(&wish.id) && self.subscriptions.len() >= SUBSCRIPTIONS_PER_VIEWER_MAX {
+    async fn subscribe(&mut self, wish: Subscribe) -> Result<(), Stopped> {
+        let id = wish.id;
+        if !self.subscriptions.contains_key(&id) && self.subscriptions.len() >= SUBSCRIPTIONS_PER_VIEWER_MAX {
             let message =
                 format!("a connection has at most {SUBSCRIPTIONS_PER_VIEWER_MAX} subscriptions: end one first");
-            self.complain(Some(wish.id), "too_many", message);
+            self.complain(Some(id), "too_many", message);
             return Ok(());
         }
-        self.leave(wish.id).await?;
-        let (id, joining) = (wish.id, self.next_joining);
-        self.next_joining += 1;
-        if !self.is_hidden {
-            let (web, link, wish) = (Arc::clone(&self.web), Arc::clone(&self.link), wish.clone());
-            let ask = async move {
-                // Waits here, before the place in the journal is settled: history answers only so many at a time.
-                let place = Arc::clone(&web.snapshot_places).acquire_owned().await.map_err(|_| Stopped)?;
-                let (reply, answer) = oneshot::channel();
-                web.pipeline.request(Request::Subscribe(link, wish, place, reply)).await?;
-                answer.await.map_err(|_| Stopped)
-            };
-            self.asked.push(async move { (id, joining, ask.await) }.boxed());
-        }
-        self.subscriptions.insert(id, Subscription { wish, joining, feed: None });
+        self.unsubscribe(id).await?;
+        self.subscriptions.insert(id, Subscription::new(wish, self.is_hidden));
         Ok(())
     }
 
-    async fn on_asked(&mut self, (id, joining, answer): Asked) -> Result<(), End> {
-        let answer = answer?;
-        let is_valid = self.subscriptions.get(&id).is_some_and(|subscription| subscription.joining == joining);
-        match answer {
-            Ok(Subscribed { joined, series }) if is_valid && !self.is_hidden => self.join(id, joined, series),
-            // Replaced, ended or hidden meanwhile.
-            Ok(Subscribed { joined, .. }) => {
-                let leave = Request::Unsubscribe(Arc::clone(&self.link), joined.log.number);
-                self.web.pipeline.request(leave).await?;
-            }
-            Err(error) if is_valid => {
-                self.subscriptions.remove(&id);
-                self.complain(Some(id), error.code(), error.to_string());
-            }
-            Err(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Announces the snapshot and puts the feed in place; frames follow when the snapshot is made.
-    fn join(&mut self, id: u64, joined: Joined, series: Vec<SeriesRow>) {
-        let Some(Subscription { wish, joining, feed }) = self.subscriptions.get_mut(&id) else { return };
-        let (joining, now_us) = (*joining, clock::now_us());
-        let (from_us, _) = super::snapshot::window(now_us, wish.window_ms);
-        let announcement = HubMessage::Snapshot {
-            id,
-            stream: joined.log.number,
-            from: wire_ms(from_us),
-            to: wire_ms(now_us),
-            points: wish.points,
-            series,
-        };
-        *feed = Some(Feed { log: joined.log, cursor: joined.cursor, has_snapshot: false, lag: Lag::default() });
-        self.say(&announcement);
-        let snapshot = joined.snapshot;
-        self.snapshots.push(async move { (id, joining, snapshot.get().await) }.boxed());
-    }
-
-    fn on_snapshot(&mut self, (id, joining, snapshot): Prepared) {
-        let subscription = self.subscriptions.get_mut(&id).filter(|subscription| subscription.joining == joining);
-        // Replaced, ended or hidden while it was being made.
-        let Some(feed) = subscription.and_then(|subscription| subscription.feed.as_mut()) else { return };
-        feed.has_snapshot = true;
-        let stream = feed.log.number;
-        match snapshot {
-            Ok(snapshot) => {
-                snapshot.frames.iter().for_each(|frame| self.outlet.push(frame.clone()));
-                self.say(&HubMessage::SnapshotEnd { id, stream, gaps: snapshot.gaps.clone() });
-            }
-            Err(error) => {
-                self.complain(Some(id), "no_history", error.to_string());
-                self.say(&HubMessage::SnapshotEnd { id, stream, gaps: Vec::new() });
-            }
+    async fn unsubscribe(&mut self, id: u64) -> Result<(), Stopped> {
+        self.outbox.forget(id);
+        match self.subscriptions.remove(&id) {
+            Some(subscription) => self.leave(subscription.stage.feed()).await,
+            None => Ok(()),
         }
     }
 
-    /// Ends a subscription.
-    async fn leave(&mut self, id: u64) -> Result<(), Stopped> {
-        let Some(Subscription { feed: Some(feed), .. }) = self.subscriptions.remove(&id) else { return Ok(()) };
+    async fn leave(&mut self, feed: Option<&Feed>) -> Result<(), Stopped> {
+        let Some(feed) = feed else { return Ok(()) };
         self.web.pipeline.request(Request::Unsubscribe(Arc::clone(&self.link), feed.log.number)).await
     }
 
-    /// Ends the feeds of all subscriptions; the wishes stay.
+    /// Gives up the places of all subscriptions; the wishes stay.
     async fn leave_all(&mut self) -> Result<(), Stopped> {
-        for subscription in self.subscriptions.values_mut() {
-            if let Some(feed) = subscription.feed.take() {
-                let leave = Request::Unsubscribe(Arc::clone(&self.link), feed.log.number);
-                self.web.pipeline.request(leave).await?;
-            }
+        for id in self.subscriptions.keys().copied().collect::<Vec<_>>() {
+            self.outbox.forget(id);
+            self.subscriptions.entry(id).and_modify(|subscription| subscription.asked = None);
+            self.set_stage(id, Stage::Hidden).await?;
         }
         Ok(())
     }
 
+    /// Moves a subscription on and gives up the place that it had.
+    async fn set_stage(&mut self, id: u64, stage: Stage) -> Result<(), Stopped> {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else { return Ok(()) };
+        let before = std::mem::replace(&mut subscription.stage, stage);
+        self.leave(before.feed()).await
+    }
+
     /// Hidden: data stops. Visible again: every subscription begins afresh.
-    async fn set_hidden(&mut self, hidden: bool) -> Result<(), End> {
+    async fn set_hidden(&mut self, hidden: bool) -> Result<(), Stopped> {
         if std::mem::replace(&mut self.is_hidden, hidden) == hidden {
             return Ok(());
         }
         if hidden {
-            return Ok(self.leave_all().await?);
+            return self.leave_all().await;
         }
-        self.subscribe_again(|_| true).await
-    }
-
-    async fn subscribe_again(&mut self, which: impl Fn(&Subscription) -> bool) -> Result<(), End> {
-        let wishes = self.subscriptions.values().filter(|subscription| which(subscription));
-        let wishes: Vec<_> = wishes.map(|subscription| subscription.wish.clone()).collect();
-        for wish in wishes {
-            self.subscribe(wish).await?;
+        for subscription in self.subscriptions.values_mut() {
+            subscription.stage = Stage::Due { at: Instant::now(), tries: 0 };
         }
         Ok(())
     }
 
-    /// Takes what the pipeline left. While the socket takes nothing it stays on the link, which is bounded.
-    async fn on_changed(&mut self) -> Result<(), End> {
-        if self.outlet.is_blocked() {
-            return self.link.closing().map_or(Ok(()), |code| Err(End(Some(code))));
+    /// Whether a subscription may be asked for: one after the other, as the viewer takes their snapshots.
+    fn may_ask(&self) -> bool {
+        self.outbox.has_no_data() && self.asked.len() + self.snapshots.len() < SNAPSHOTS_AT_ONCE
+    }
+
+    /// Asks the pipeline for a place in a stream and for the snapshot in front of it.
+    fn ask(&mut self, id: u64) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
+        let request = self.next_request;
+        self.next_request += 1;
+        subscription.asked = Some(request);
+        let (web, link, wish) = (Arc::clone(&self.web), Arc::clone(&self.link), subscription.wish.clone());
+        let answered = async move {
+            // Waits here, where it is not yet settled what history is asked: it answers only so many at a time.
+            let place = Arc::clone(&web.snapshot_places).acquire_owned().await.map_err(|_| Stopped)?;
+            let (reply, answer) = oneshot::channel();
+            web.pipeline.request(Request::Subscribe(link, wish, place, reply)).await?;
+            answer.await.map_err(|_| Stopped)
+        };
+        self.asked.push(async move { (id, request, answered.await) }.boxed());
+    }
+
+    async fn on_asked(&mut self, (id, request, answer): Asked) -> Result<(), End> {
+        let answer = answer?;
+        let subscription = self.subscriptions.get_mut(&id).filter(|known| known.asked == Some(request));
+        match (answer, subscription) {
+            (Ok(Subscribed { joined, series, points }), Some(subscription)) => {
+                subscription.asked = None;
+                let (tries, feed) = (subscription.tries(), Feed::new(joined.log, joined.cursor));
+                let (snapshot, is_stale) = (joined.snapshot, self.changed_early.contains(&feed.log.number));
+                self.snapshots.push(async move { (id, request, snapshot.get().await) }.boxed());
+                let waiting = Waiting { request, feed, series, points, tries, is_stale };
+                self.set_stage(id, Stage::Waiting(waiting)).await?;
+            }
+            (Err(error), Some(subscription)) => {
+                subscription.asked = None;
+                self.on_refused(id, &error);
+            }
+            // Replaced, ended or hidden meanwhile.
+            (Ok(Subscribed { joined, .. }), None) => {
+                self.leave(Some(&Feed::new(joined.log, joined.cursor))).await?;
+            }
+            (Err(_), None) => {}
         }
-        let waiting = self.link.take();
-        if let Some(code) = waiting.close {
-            return Err(End(Some(code)));
+        if self.asked.is_empty() {
+            self.changed_early.clear();
         }
-        if waiting.resync {
-            self.web.pipeline.request(Request::Resync(Arc::clone(&self.link))).await?;
+        Ok(())
+    }
+
+    /// A subscription that cannot be had ends; one that cannot be begun afresh goes on with the series it has.
+    fn on_refused(&mut self, id: u64, error: &SubscribeError) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
+        let is_told = if let Stage::Live { is_stale, .. } = &mut subscription.stage {
+            *is_stale = false;
+            std::mem::replace(&mut subscription.is_refusal_told, true)
+        } else {
+            self.subscriptions.remove(&id);
+            false
+        };
+        if !is_told {
+            self.complain(Some(id), error.code(), error.to_string());
         }
-        waiting.control.into_iter().for_each(|message| self.outlet.push(message));
-        if waiting.changed_streams.is_empty() {
-            return Ok(());
+    }
+
+    /// Puts a snapshot before the viewer and lets live frames follow.
+    async fn on_snapshot(&mut self, (id, request, outcome): Prepared) -> Result<(), End> {
+        let subscription = self.subscriptions.get_mut(&id).filter(|subscription| subscription.awaits(request));
+        // Replaced, ended or hidden while it was being made.
+        let Some(subscription) = subscription else { return Ok(()) };
+        if let Err(SnapshotError::Busy) = outcome
+            && let Some(retry) = subscription.retry()
+        {
+            return Ok(self.set_stage(id, retry).await?);
         }
-        let is_changed = |feed: &Feed| waiting.changed_streams.contains(&feed.log.number);
-        self.subscribe_again(|subscription| subscription.feed.as_ref().is_some_and(is_changed)).await
+        let window_ms = subscription.wish.window_ms;
+        let Some(Begun { stream, series, points }) = subscription.go_live() else { return Ok(()) };
+        let snapshot = outcome.as_deref();
+        let from_us =
+            snapshot.map_or_else(|_| snapshot::window(clock::now_us(), window_ms).0, |snapshot| snapshot.from_us);
+        let to_us = from_us + window_ms as i64 * 1000;
+        self.outbox.data(id, snapshot::beginning(id, stream, (from_us, to_us), points, series));
+        let gaps = match snapshot {
+            Ok(snapshot) => {
+                snapshot.frames.iter().for_each(|frame| self.outbox.data(id, frame.clone()));
+                snapshot.gaps.clone()
+            }
+            Err(error) => {
+                let (code, message) = ("no_history".to_owned(), error.to_string());
+                self.outbox.data(id, HubMessage::Error { id: Some(id), code, message }.encode().into());
+                Vec::new()
+            }
+        };
+        self.outbox.data(id, HubMessage::SnapshotEnd { id, stream, gaps }.encode().into());
+        Ok(())
     }
 
     fn on_heartbeat(&mut self) -> Result<(), End> {
         if self.outlet.is_blocked_for(WRITE_TIMEOUT) {
             return Err(End(None));
         }
-        if self.outlet.is_blocked() {
-            return Ok(());
-        }
-        // A viewer that reads nothing answers no ping either; the other limit is for that.
-        if self.last_heard.elapsed() > self.web.ingest.silence_max {
+        // Who does not take what it is sent cannot answer either; the other limit is for that.
+        if !self.outlet.is_blocked() && self.last_heard.elapsed() > self.web.ingest.silence_max {
             return Err(End(Some(close::POLICY)));
         }
-        if self.merged > 0 {
-            let merged = std::mem::take(&mut self.merged);
-            self.say(&HubMessage::Lag { merged });
-        }
-        self.say(&HubMessage::Heartbeat { now: wire_ms(clock::now_us()) });
         // The pong is how a viewer that says nothing is known to be alive.
-        Ok(self.outlet.ping()?)
-    }
-
-    fn say(&mut self, message: &HubMessage) {
-        self.outlet.push(Bytes::from(message.encode()));
+        self.outlet.ping_soon();
+        if self.outbox.has_no_reply() {
+            if self.merged > 0 {
+                let merged = std::mem::take(&mut self.merged);
+                self.outbox.reply(&HubMessage::Lag { merged });
+            }
+            self.outbox.reply(&HubMessage::Heartbeat { now: wire_ms(clock::now_us()) });
+        }
+        Ok(())
     }
 
     fn complain(&mut self, id: Option<u64>, code: &str, message: String) {
-        self.say(&HubMessage::Error { id, code: code.to_owned(), message });
+        self.outbox.reply(&HubMessage::Error { id, code: code.to_owned(), message });
     }
 
     async fn close(&mut self, code: u16) {
         let farewell = async {
-            if self.outlet.close(code).await.is_ok() {
-                while let Some(Ok(_)) = self.stream.next().await {}
+            if self.outlet.close(code).await.is_err() {
+                return;
+            }
+            while let Some(Ok(_)) = self.stream.next().await {}
+            if matches!(code, close::TOO_BIG | close::PROTOCOL_ERROR) {
+                // The rest of what it sent cannot be read, and to close on top of it would reset the connection before
+                // the code is read: it gets the time.
+                std::future::pending::<()>().await;
             }
         };
         // Whether it answered or not, the connection ends here.

@@ -1,12 +1,12 @@
 //! Viewers: the catalogue, states of devices, and joining subscriptions to streams.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use protocol::{
-    limits::{LIVE_FRAME_BYTES_MAX, SERIES_PER_SUBSCRIPTION_MAX, WINDOW_MS_MAX},
+    limits::{LIVE_CONTROL_BYTES_MAX, SERIES_PER_SUBSCRIPTION_MAX, WINDOW_MS_MAX},
     live::{
-        DeviceRow, GapRow, HubMessage, SeriesRow,
+        DeviceRow, GapRow, SeriesRow,
         control::{DeviceChange, Subscribe},
     },
     selector::{Selector, SelectorError},
@@ -18,12 +18,18 @@ use super::{Pipeline, presence};
 use crate::{
     clock::wire_ms,
     live::{
-        fanout::{Joined, StreamKey, Window},
-        snapshot::{self, Plan, SharedSnapshot, Snapshot, SnapshotError},
+        catalogue,
+        fanout::{JoinError, Joined, StreamKey, Window},
+        snapshot::{self, Plan},
         viewer::ViewerLink,
     },
-    state::State,
+    state::{State, fold::GapNote},
 };
+
+/// Bytes that the gaps of one snapshot may have; further ones are left out, the oldest first.
+const GAPS_BYTES_MAX: usize = LIVE_CONTROL_BYTES_MAX / 2;
+/// What a gap has besides its reason, encoded.
+const GAP_BYTES: usize = 64;
 
 /// All viewers, and what they have not been told yet.
 #[derive(Debug, Default)]
@@ -31,15 +37,17 @@ pub(super) struct Viewers {
     links: Vec<Arc<ViewerLink>>,
     changed_catalogue: BTreeSet<u32>,
     last_refresh: Option<Instant>,
+    /// The whole catalogue, encoded; none after a change until somebody needs it.
+    catalogue: Option<Arc<[Bytes]>>,
+    /// All states, encoded: those in the catalogue may be old. None after each tick until somebody needs it.
+    states: Option<Arc<[Bytes]>>,
 }
 
 impl Viewers {
-    pub(super) fn remove(&mut self, viewer: &Arc<ViewerLink>) {
-        self.links.retain(|link| !Arc::ptr_eq(link, viewer));
-    }
-
     pub(super) fn catalogue_changed(&mut self, device: u32) {
         self.changed_catalogue.insert(device);
+        self.catalogue = None;
+        self.states = None;
     }
 
     pub(super) fn close_all(&mut self, code: u16) {
@@ -48,9 +56,9 @@ impl Viewers {
         }
     }
 
-    fn tell_all(&self, messages: &[Bytes]) {
-        for link in &self.links {
-            for message in messages {
+    fn tell_all(&self, messages: impl IntoIterator<Item = Bytes>) {
+        for message in messages {
+            for link in &self.links {
                 link.control(message.clone());
             }
         }
@@ -64,6 +72,8 @@ pub struct Subscribed {
     pub joined: Joined,
     /// What the selector resolved to.
     pub series: Vec<SeriesRow>,
+    /// Points a series in the snapshot.
+    pub points: u32,
 }
 
 /// Why a subscription is refused.
@@ -77,6 +87,9 @@ pub enum SubscribeError {
         "the selector matches {0} series, a subscription has at most {SERIES_PER_SUBSCRIPTION_MAX}: name a device (boiler-1/*) or a channel (*/temp)"
     )]
     TooMany(usize),
+    /// There is no room for it.
+    #[error(transparent)]
+    Join(#[from] JoinError),
 }
 
 impl SubscribeError {
@@ -84,46 +97,36 @@ impl SubscribeError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Selector(_) => "bad_selector",
-            Self::TooMany(_) => "too_many",
+            Self::TooMany(_) | Self::Join(_) => "too_many",
         }
     }
 }
 
 impl Pipeline {
+    /// A viewer has gone: it gives up its places in all streams, also one that it was just being given.
+    pub(super) fn on_exit(&mut self, viewer: &Arc<ViewerLink>) {
+        self.viewers.links.retain(|link| !Arc::ptr_eq(link, viewer));
+        self.fanout.leave_all(viewer);
+    }
+
     pub(super) fn on_enter(&mut self, viewer: Arc<ViewerLink>) {
         self.send_catalogue(&viewer);
         self.viewers.links.push(viewer);
     }
 
-    /// The whole catalogue, in messages of bounded size.
-    pub(super) fn send_catalogue(&self, viewer: &Arc<ViewerLink>) {
-        let devices: Vec<u32> = (0..self.state.devices.len() as u32).collect();
-        for message in self.catalogue_messages(&devices, true) {
-            viewer.control(message);
-        }
-    }
-
-    fn catalogue_messages(&self, devices: &[u32], full: bool) -> Vec<Bytes> {
-        // An encoded row is at most about four times its texts; a quarter of a frame leaves room for the last one.
-        let (mut messages, mut rows, mut bytes, mut full) = (Vec::new(), Vec::new(), 0, full);
-        let mut give = |rows: &mut Vec<DeviceRow>, full: &mut bool| {
-            let message = HubMessage::Catalogue { full: *full, devices: std::mem::take(rows), removed: Vec::new() };
-            *full = false;
-            messages.push(Bytes::from(message.encode()));
-        };
-        for &device in devices {
-            let row = self.device_row(device);
-            bytes += 200 + 160 * row.channels.len();
-            rows.push(row);
-            if bytes > LIVE_FRAME_BYTES_MAX / 2 {
-                give(&mut rows, &mut full);
-                bytes = 0;
-            }
-        }
-        if full || !rows.is_empty() {
-            give(&mut rows, &mut full);
-        }
-        messages
+    /// The whole catalogue and all states; encoded once for as many viewers as come between two changes.
+    pub(super) fn send_catalogue(&mut self, viewer: &Arc<ViewerLink>) {
+        let catalogue = self.viewers.catalogue.take().unwrap_or_else(|| {
+            let devices = 0..self.state.devices.len() as u32;
+            catalogue::rows(devices.map(|device| self.device_row(device)), true).into()
+        });
+        let states = self.viewers.states.take().unwrap_or_else(|| {
+            let changes: Vec<_> = (0..self.presence.len() as u32).map(|device| self.device_change(device)).collect();
+            catalogue::states(&changes).collect()
+        });
+        self.viewers.catalogue = Some(Arc::clone(&catalogue));
+        self.viewers.states = Some(Arc::clone(&states));
+        viewer.catalogue(vec![catalogue, states]);
     }
 
     fn device_row(&self, number: u32) -> DeviceRow {
@@ -156,11 +159,13 @@ impl Pipeline {
     pub(super) fn look_after_viewers(&mut self) {
         let connections = &self.connections;
         let changed = self.presence.judge(self.arrival_us, |device| connections.is_connected(device));
-        let catalogue: Vec<u32> = std::mem::take(&mut self.viewers.changed_catalogue).into_iter().collect();
-        if !catalogue.is_empty() {
-            self.viewers.tell_all(&self.catalogue_messages(&catalogue, false));
+        self.viewers.states = None;
+        self.fanout.tick(self.now, self.is_clock_trusted().then_some(self.arrival_us));
+        let devices = std::mem::take(&mut self.viewers.changed_catalogue);
+        if !devices.is_empty() {
+            self.viewers.tell_all(catalogue::rows(devices.iter().map(|&device| self.device_row(device)), false));
             let state = &self.state;
-            self.fanout.catalogue_changed(|selector| resolve(state, selector));
+            self.fanout.catalogue_changed(|selector, series| lacks(state, &devices, selector, series));
         }
         let is_refresh_due = self
             .viewers
@@ -173,11 +178,8 @@ impl Pipeline {
             return;
         }
         let told: Vec<u32> = if is_refresh_due { (0..self.presence.len() as u32).collect() } else { changed };
-        // About 60 bytes a row.
-        for devices in told.chunks(LIVE_FRAME_BYTES_MAX / 128) {
-            let devices = devices.iter().map(|&device| self.device_change(device)).collect();
-            self.viewers.tell_all(&[Bytes::from(HubMessage::Devices { devices }.encode())]);
-        }
+        let states: Vec<_> = told.into_iter().map(|device| self.device_change(device)).collect();
+        self.viewers.tell_all(catalogue::states(&states));
     }
 
     /// Joins a viewer: live begins with the next record, what was before it comes from history at exactly this place.
@@ -193,51 +195,33 @@ impl Pipeline {
             return Err(SubscribeError::TooMany(series.len()));
         }
         let rows = series.iter().map(|&series| series_row(&self.state, series)).collect();
+        let points = snapshot::points_of(subscribe.points, series.len());
         // While the disk is full what was appended does not become durable, and history would wait for it.
         let marker = if self.disk_full { self.durable_seq } else { self.appender.next_seq() - 1 };
         let window_ms = subscribe.window_ms.min(WINDOW_MS_MAX);
         let (from_us, to_us) = snapshot::window(self.arrival_us, window_ms);
-        let historian = self.historian.clone();
-        let plan = Plan {
-            stream: 0,
-            gaps: gaps_of(&self.state, &series, from_us),
-            series: series.clone(),
-            from_us,
-            to_us,
-            points: subscribe.points,
-        };
-        let take_snapshot = move |stream| {
-            let plan = Plan { stream, ..plan };
-            let wanted = plan.series.clone();
-            // Asked before anything further is appended, so the historian cannot have passed the marker.
-            let view = historian.ask(marker, move |present| present.view(&wanted, from_us, to_us));
-            SharedSnapshot::new(async move {
-                let mut view = view
-                    .await
-                    .map_err(|_| SnapshotError::Busy)?
-                    .map_err(|error| SnapshotError::History(error.to_string()))?;
-                let carry_out = move || {
-                    let snapshot = plan.carry_out(&mut view);
-                    drop((view, place));
-                    snapshot
-                };
-                let snapshot: Result<Snapshot, SnapshotError> = tokio::task::spawn_blocking(carry_out)
-                    .await
-                    .map_err(|error| SnapshotError::History(error.to_string()))?;
-                snapshot
-            })
+        let (state, historian, wanted) = (&self.state, &self.historian, series.clone());
+        // Taken before anything further is appended, so the historian cannot have passed the marker.
+        let take_snapshot = |stream| {
+            let gaps = gaps_of(state, &wanted, from_us);
+            snapshot::take(historian, marker, Plan { stream, series: wanted, from_us, to_us, points, gaps }, place)
         };
         let key = StreamKey { selector, max_hz: subscribe.max_hz };
-        let joined = self.fanout.join(
-            self.now,
-            key,
-            series,
-            Window { window_ms, points: subscribe.points },
-            viewer,
-            take_snapshot,
-        );
-        Ok(Subscribed { joined, series: rows })
+        let window = Window { window_ms, points };
+        let joined = self.fanout.join(self.now, key, series, window, viewer, take_snapshot)?;
+        Ok(Subscribed { joined, series: rows, points })
     }
+}
+
+/// Whether a selector stands for a series of these devices that is not among `series` (ascending). Series are never
+/// taken away, so there is nothing else to look for.
+fn lacks(state: &State, devices: &BTreeSet<u32>, selector: &Selector, series: &[u32]) -> bool {
+    devices.iter().map(|&device| &state.devices[device as usize]).any(|device| {
+        selector.of_device(&device.id).is_some_and(|terms| {
+            let mut missing = device.series.iter().filter(|number| series.binary_search(number).is_err());
+            missing.any(|&number| terms.matches(state.series[number as usize].decl.name.as_str()))
+        })
+    })
 }
 
 /// The series a selector stands for, ascending.
@@ -269,25 +253,38 @@ pub fn series_row(state: &State, number: u32) -> SeriesRow {
     }
 }
 
-/// Known gaps that reach into the window: from the last reading before to the first one behind, as far as they are
-/// known, else the instant at which the hub learned of the loss.
+/// Known gaps that reach into the window, the oldest first; when a message may not have all of them, the newest.
 fn gaps_of(state: &State, series: &[u32], from_us: i64) -> Vec<GapRow> {
-    let mut gaps = Vec::new();
+    let mut gaps: Vec<(Reverse<i64>, u32, &GapNote)> = Vec::new();
     for &number in series {
         let device = &state.devices[state.series[number as usize].device as usize];
-        for gap in &device.gaps {
-            let begin_us = gap.before_us.unwrap_or(gap.arrival_us);
-            let end_us = gap.behind_us.unwrap_or(gap.arrival_us).max(begin_us);
-            if end_us >= from_us {
-                let lost = gap.to - gap.from + 1;
-                gaps.push(GapRow {
-                    series: number,
-                    from: wire_ms(begin_us),
-                    to: wire_ms(end_us),
-                    reason: format!("{lost} messages lost: {}", gap.reason),
-                });
-            }
-        }
+        let ends = device.gaps.iter().map(|gap| (extent(gap).1, gap));
+        gaps.extend(ends.filter(|&(end_us, _)| end_us >= from_us).map(|(end_us, gap)| (Reverse(end_us), number, gap)));
     }
-    gaps
+    gaps.sort_unstable_by_key(|&(end_us, number, _)| (end_us, number));
+    let mut room = GAPS_BYTES_MAX;
+    let rows = gaps.into_iter().map(|(_, series, gap)| {
+        let (begin_us, end_us) = extent(gap);
+        let reason = format!("{} messages lost: {}", gap.to - gap.from + 1, gap.reason);
+        GapRow { series, from: wire_ms(begin_us), to: wire_ms(end_us), reason }
+    });
+    let fits = |row: &GapRow| {
+        let bytes = GAP_BYTES + row.reason.len();
+        let fits = bytes <= room;
+        room = room.saturating_sub(bytes);
+        fits
+    };
+    let mut rows: Vec<GapRow> = rows.take_while(fits).collect();
+    rows.reverse();
+    rows
 }
+
+/// From the last reading before a gap to the first one behind it, as far as they are known, else the instant at which
+/// the hub learned of the loss; microseconds.
+fn extent(gap: &GapNote) -> (i64, i64) {
+    let begin_us = gap.before_us.unwrap_or(gap.arrival_us);
+    (begin_us, gap.behind_us.unwrap_or(gap.arrival_us).max(begin_us))
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,5 +14,7 @@ mod hostile;
 mod kill;
 mod ledger;
 mod live;
+mod post;
+mod rest;
 mod shutdown;
 mod support;

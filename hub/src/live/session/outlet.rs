@@ -1,7 +1,6 @@
-//! The way out to one viewer: what waits, in order, and a socket that may take nothing for a while.
+//! The way out to one viewer: a socket that may take nothing for a while.
 
 use std::{
-    collections::VecDeque,
     future::poll_fn,
     time::{Duration, Instant},
 };
@@ -9,6 +8,8 @@ use std::{
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, stream::SplitSink};
+
+use super::outbox::Outbox;
 
 /// One round writes about this many bytes and is flushed before the next: a viewer that reads slowly, but reads, gets
 /// through it long before [`super::WRITE_TIMEOUT`].
@@ -21,26 +22,14 @@ pub(super) struct Gone;
 /// Owns the writing half of the socket. Never waits except where it says so.
 pub(super) struct Outlet {
     sink: SplitSink<WebSocket, Message>,
-    waiting: VecDeque<Bytes>,
-    waiting_bytes: usize,
-    /// The socket takes nothing since then.
+    /// The socket takes nothing since then, and the viewer shows no sign of reading either.
     blocked_since: Option<Instant>,
+    is_ping_due: bool,
 }
 
 impl Outlet {
     pub(super) fn new(sink: SplitSink<WebSocket, Message>) -> Self {
-        Self { sink, waiting: VecDeque::new(), waiting_bytes: 0, blocked_since: None }
-    }
-
-    /// Puts a message behind what waits.
-    pub(super) fn push(&mut self, message: Bytes) {
-        self.waiting_bytes += message.len();
-        self.waiting.push_back(message);
-    }
-
-    /// Bytes that may be added before a round is full.
-    pub(super) fn room(&self) -> usize {
-        ROUND_BYTES_MAX.saturating_sub(self.waiting_bytes)
+        Self { sink, blocked_since: None, is_ping_due: false }
     }
 
     /// Whether the socket takes nothing at the moment; then [`flush`](Self::flush) is to be awaited.
@@ -53,28 +42,37 @@ impl Outlet {
         self.blocked_since.is_some_and(|since| since.elapsed() > longest)
     }
 
+    /// The viewer has answered a ping: it reads, however slowly.
+    pub(super) fn on_pong(&mut self) {
+        if let Some(since) = &mut self.blocked_since {
+            *since = Instant::now();
+        }
+    }
+
+    /// Sends a ping in front of the next round.
+    pub(super) fn ping_soon(&mut self) {
+        self.is_ping_due = true;
+    }
+
     /// Writes a round of what waits; true when there is more and the socket would take it.
-    pub(super) fn write_round(&mut self) -> Result<bool, Gone> {
+    pub(super) fn write_round(&mut self, outbox: &mut Outbox) -> Result<bool, Gone> {
+        if outbox.is_empty() && !self.is_ping_due {
+            return Ok(false);
+        }
+        if self.is_ping_due && self.is_ready()? {
+            self.is_ping_due = false;
+            self.sink.start_send_unpin(Message::Ping(Bytes::new())).map_err(|_| Gone)?;
+        }
         let mut room = ROUND_BYTES_MAX;
         while room > 0
             && self.is_ready()?
-            && let Some(message) = self.waiting.pop_front()
+            && let Some(message) = outbox.pop()
         {
             room = room.saturating_sub(message.len());
-            self.waiting_bytes -= message.len();
             self.sink.start_send_unpin(Message::Binary(message)).map_err(|_| Gone)?;
         }
         self.flush_now()?;
-        Ok(!self.waiting.is_empty() && !self.is_blocked())
-    }
-
-    /// Sends a ping, unless the socket takes nothing anyway.
-    pub(super) fn ping(&mut self) -> Result<(), Gone> {
-        if self.is_blocked() || !self.is_ready()? {
-            return Ok(());
-        }
-        self.sink.start_send_unpin(Message::Ping(Bytes::new())).map_err(|_| Gone)?;
-        self.flush_now()
+        Ok(!outbox.is_empty() && !self.is_blocked())
     }
 
     fn is_ready(&mut self) -> Result<bool, Gone> {
@@ -99,7 +97,7 @@ impl Outlet {
         flushed.map_err(|_| Gone)
     }
 
-    /// Sends a close behind what the socket was given; what still waits here is left out.
+    /// Sends a close behind what the socket was given.
     pub(super) async fn close(&mut self, code: u16) -> Result<(), Gone> {
         let frame = CloseFrame { code, reason: "".into() };
         self.sink.send(Message::Close(Some(frame))).await.map_err(|_| Gone)
