@@ -13,16 +13,15 @@ pub(crate) struct Head {
     pub(crate) first_seq: u64,
     /// Journal sequence of the newest record held here.
     pub(crate) last_seq: u64,
-    /// The least and the greatest time held, microseconds.
+    /// The least time held, microseconds.
     first_us: i64,
-    last_us: i64,
     in_order: Packed,
     late: Packed,
 }
 
 impl Head {
     pub(crate) fn new(first_seq: u64) -> Self {
-        Self { first_seq, first_us: i64::MAX, last_us: i64::MIN, ..Self::default() }
+        Self { first_seq, first_us: i64::MAX, ..Self::default() }
     }
 
     /// Takes the readings of one record. `newest_us` is the newest time that the series has ever had, and is moved on.
@@ -38,7 +37,6 @@ impl Head {
         self.last_seq = seq;
         for &time_us in times_us {
             self.first_us = self.first_us.min(time_us);
-            self.last_us = self.last_us.max(time_us);
         }
         let mut start = 0;
         while start < times_us.len() {
@@ -59,9 +57,9 @@ impl Head {
         self.in_order.len() + self.late.len()
     }
 
-    /// Whether a reading lies in `[from_us, to_us)`, as far as the ends of what is held can tell.
-    pub(crate) fn touches(&self, from_us: i64, to_us: i64) -> bool {
-        self.first_us < to_us && self.last_us >= from_us
+    /// Whether it holds a reading before `to_us`.
+    pub(crate) fn begins_before(&self, to_us: i64) -> bool {
+        self.first_us < to_us
     }
 
     /// The memory it takes, spare room included.

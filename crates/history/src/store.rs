@@ -226,6 +226,27 @@ pub(crate) fn late_chunks(
     .collect()
 }
 
+/// The latest time before `before_us` at which the index alone tells that a lane has a reading, or a row. It may have
+/// later ones before `before_us`, in the chunk that this time begins.
+pub(crate) fn known_before(
+    conn: &Connection,
+    lane: u8,
+    series: SeriesId,
+    before_us: i64,
+) -> rusqlite::Result<Option<i64>> {
+    let ended: Option<i64> = conn
+        .prepare_cached("SELECT max(t1_us) FROM chunk WHERE lane = ? AND series = ? AND t1_us < ?")?
+        .query_row(params![lane, series, before_us], |row| row.get(0))?;
+    // In a plain lane only the first chunk that ends later can begin before.
+    let open = if lane < LATE_LANE {
+        chunks_from(conn, lane, series, before_us, 1)?
+    } else {
+        late_chunks(conn, lane, series, before_us, before_us)?
+    };
+    let begun = open.iter().map(|chunk| chunk.t0_us).filter(|&t0_us| t0_us < before_us).max();
+    Ok(ended.max(begun))
+}
+
 fn chunk_ref(row: &Row<'_>) -> rusqlite::Result<ChunkRef> {
     Ok(ChunkRef { t0_us: row.get(0)?, t1_us: row.get(1)?, blob: row.get(2)? })
 }

@@ -1,5 +1,6 @@
 //! A consistent look at some series, to be queried on another thread than the writer's.
 
+mod before;
 mod readers;
 mod width;
 
@@ -58,11 +59,11 @@ struct Series {
 }
 
 impl View {
-    /// Whether a query within a range can touch a head. A bucket at an edge reaches over it, by at most
-    /// [`width::REACH`] times the range.
+    /// Whether a query within a range, or for the last reading before it, can touch a head. A bucket at an edge reaches
+    /// over it, by at most [`width::REACH`] times the range.
     pub(crate) fn needs(head: &Head, from_us: i64, to_us: i64) -> bool {
         let reach_us = to_us.saturating_sub(from_us).max(1_000).saturating_mul(width::REACH);
-        head.touches(from_us.saturating_sub(reach_us), to_us.saturating_add(reach_us))
+        head.begins_before(to_us.saturating_add(reach_us))
     }
 
     /// Takes a reader and its snapshot. Runs on the writer's thread, which is what makes heads and snapshot agree.

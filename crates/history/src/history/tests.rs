@@ -114,6 +114,57 @@ fn a_series_must_be_in_the_view_and_one_without_readings_answers_nothing() {
 }
 
 #[test]
+fn what_a_series_was_at_is_found_however_long_ago_it_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(&dir.path().join("h.db"));
+    let day = 24 * HOUR;
+    feed(&mut history, 1, 7, &[START], &[1.0]);
+    // An import between the two readings of its life, in chunks of the late lane.
+    feed(&mut history, 2, 7, &[START + 300 * day], &[2.0]);
+    for seq in 3..=40_u64 {
+        let times_us: Vec<i64> = (0..64).map(|i| START + (seq as i64 * 64 + i) * HOUR).collect();
+        feed(&mut history, seq, 7, &times_us, &[seq as f64; 64]);
+        commit(&mut history, seq);
+    }
+    // The view is of a range behind all of it: what it stood at belongs to the answer.
+    let now_us = START + 400 * day;
+    let mut view = history.view(&[7, 8], now_us - HOUR, now_us).unwrap();
+    for (before_us, wanted) in [
+        (now_us - HOUR, Some((START + 300 * day, 2.0))),
+        (START + 300 * day, Some((START + (40 * 64 + 63) * HOUR, 40.0))),
+        (START + 10 * 64 * HOUR + 1, Some((START + 10 * 64 * HOUR, 10.0))),
+        (START + 10 * 64 * HOUR, Some((START + (10 * 64 - 1) * HOUR, 9.0))),
+        (START + 1, Some((START, 1.0))),
+        (START, None),
+    ] {
+        assert_eq!(view.last_before(7, before_us).unwrap(), wanted);
+    }
+    assert_eq!(view.last_before(8, now_us).unwrap(), None);
+    drop(view);
+    // A head that is not stored yet and lies before the range as well.
+    feed(&mut history, 41, 8, &[START + 350 * day], &[f64::NAN]);
+    let mut view = history.view(&[8], now_us - HOUR, now_us).unwrap();
+    let (time_us, value) = view.last_before(8, now_us - HOUR).unwrap().unwrap();
+    assert!(time_us == START + 350 * day && value.is_nan(), "a missing measurement is the last, too");
+}
+
+#[test]
+fn a_damaged_chunk_in_the_way_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(&dir.path().join("h.db"));
+    for seq in 1..=4_u64 {
+        let times_us: Vec<i64> = (0..64).map(|i| START + (seq as i64 * 64 + i) * SECOND).collect();
+        feed(&mut history, seq, 7, &times_us, &[seq as f64; 64]);
+        commit(&mut history, seq);
+    }
+    let broken = "UPDATE blob SET bytes = x'00' WHERE id IN (SELECT blob FROM chunk WHERE lane = 0 AND t1_us > ?)";
+    assert_eq!(history.connection().execute(broken, [START + 3 * 64 * SECOND]).unwrap(), 2);
+    let mut view = history.view(&[7], START + HOUR, START + 2 * HOUR).unwrap();
+    assert_eq!(view.last_before(7, START + HOUR).unwrap(), Some((START + (3 * 64 - 1) * SECOND, 2.0)));
+    assert!(view.damaged_chunks() >= 2);
+}
+
+#[test]
 fn retention_deletes_in_bounded_steps_and_hides_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("h.db");

@@ -195,6 +195,10 @@ impl Model {
                 let (a, b) = (self.rng.random_range(from_us..newest_us), self.rng.random_range(from_us..newest_us));
                 assert_raw(&mut view, series, twin, a.min(b), a.max(b));
                 assert_buckets(&mut view, series, twin, a.min(b), a.max(b), self.rng.random_range(2..500));
+                let before_us = self.rng.random_range(START - 10 * HOUR..newest_us);
+                for before_us in [before_us, newest_us, a] {
+                    assert_before(&mut view, series, twin, self.raw_floor_us, before_us);
+                }
             }
         }
         assert_eq!(view.damaged_chunks(), 0);
@@ -217,6 +221,16 @@ fn assert_raw(view: &mut View, series: SeriesId, twin: &Twin, from_us: i64, to_u
     for (got, expected) in got.iter().zip(&expected) {
         assert_eq!(got, expected, "series {series}");
     }
+}
+
+/// The last reading before a time; where raw is gone, the last measured one of the minutes before.
+fn assert_before(view: &mut View, series: SeriesId, twin: &Twin, raw_floor_us: i64, before_us: i64) {
+    let raw = twin.range(raw_floor_us.min(before_us)..before_us).next_back();
+    let minute_us = bucket_start(before_us.min(raw_floor_us), 60 * SECOND);
+    let rolled_up = || twin.range(..minute_us).rfind(|(_, (value, ..))| !value.is_nan());
+    let wanted = raw.or_else(rolled_up).map(|(&time_us, &(value, ..))| (time_us, value.to_bits()));
+    let got = view.last_before(series, before_us).unwrap().map(|(time_us, value)| (time_us, value.to_bits()));
+    assert_eq!(got, wanted, "series {series}, before {before_us}");
 }
 
 fn assert_buckets(view: &mut View, series: SeriesId, twin: &Twin, from_us: i64, to_us: i64, points: usize) {
