@@ -42,7 +42,7 @@ mod presence;
 mod viewers;
 
 pub use presence::{Vital, Vitals};
-pub use viewers::{SubscribeError, Subscribed, resolve, series_row};
+pub use viewers::{SubscribeError, Subscribed, gap_row, resolve, series_row};
 
 use acks::Acks;
 use devices::Connections;

@@ -17,15 +17,16 @@ use axum::{
 use history::{Buckets, View};
 use protocol::{
     limits::{POINTS_MAX, SERIES_PER_SUBSCRIPTION_MAX},
-    live::SeriesRow,
+    live::{GapRow, SeriesRow},
     selector::Selector,
 };
 use serde::Deserialize;
 
 use super::error::Problem;
 use crate::{
-    clock,
-    pipeline::{Stopped, resolve, series_row},
+    clock::{self, wire_ms},
+    pipeline::{Stopped, gap_row, resolve, series_row},
+    state,
     web::Web,
 };
 
@@ -85,6 +86,8 @@ struct Question {
 /// One series with its answer.
 struct Answered {
     row: SeriesRow,
+    /// The last reading before the range.
+    before: Option<(i64, f64)>,
     answer: Buckets,
 }
 
@@ -108,17 +111,18 @@ pub async fn query(
 fn format_answer(
     question: &Question,
     answers: &[Answered],
+    gaps: &[GapRow],
     format: Format,
     layout: Layout,
 ) -> Result<Response, Problem> {
+    let whole = || json::Answer::new(question, answers, gaps);
     Ok(match (format, layout) {
         (Format::Json, _) => {
-            let body =
-                serde_json::to_vec(&json::Answer::new(question, answers)).expect("an answer is numbers and text");
+            let body = serde_json::to_vec(&whole()).expect("an answer is numbers and text");
             ([(CONTENT_TYPE, "application/json")], body).into_response()
         }
         (Format::Cbor, _) => {
-            let body = protocol::codec::to_vec(&json::Answer::new(question, answers));
+            let body = protocol::codec::to_vec(&whole());
             ([(CONTENT_TYPE, "application/cbor")], body).into_response()
         }
         (Format::Csv, Layout::Long) => csv_response(csv::long(answers).into()),
@@ -144,10 +148,11 @@ async fn ask(web: &Web, question: Question, format: Format, layout: Layout) -> R
         let series = resolve(present.state, &selector);
         check_size(series.len(), points)?;
         let rows: Vec<SeriesRow> = series.iter().map(|&series| series_row(present.state, series)).collect();
+        let gaps = gaps_within(present.state, &series, from_us, to_us);
         let view = present.view(&series, from_us, to_us).map_err(|error| Problem::history(&error))?;
-        Ok::<_, Problem>((rows, view))
+        Ok::<_, Problem>((rows, gaps, view))
     });
-    let (rows, mut view): (Vec<SeriesRow>, View) = asked.await??;
+    let (rows, gaps, mut view): (Vec<SeriesRow>, Vec<GapRow>, View) = asked.await??;
     let read = move || {
         let give_up_at = Instant::now() + READING_MAX;
         let mut answers = Vec::with_capacity(rows.len());
@@ -158,16 +163,29 @@ async fn ask(web: &Web, question: Question, format: Format, layout: Layout) -> R
             answers.push(answer(row, &mut view, &question)?);
         }
         drop((view, reader));
-        format_answer(&question, &answers, format, layout)
+        format_answer(&question, &answers, &gaps, format, layout)
     };
     tokio::task::spawn_blocking(read).await.map_err(|error| Problem::history(&error))?
 }
 
 fn answer(row: SeriesRow, view: &mut View, question: &Question) -> Result<Answered, Problem> {
-    let answer = view
-        .buckets(row.id, question.from_us, question.to_us, question.points as usize)
-        .map_err(|error| Problem::history(&error))?;
-    Ok(Answered { row, answer })
+    let failed = |error: history::QueryError| Problem::history(&error);
+    let answer = view.buckets(row.id, question.from_us, question.to_us, question.points as usize).map_err(failed)?;
+    let before = view.last_before(row.id, question.from_us).map_err(failed)?;
+    Ok(Answered { row, before, answer })
+}
+
+/// Known gaps of these series that reach into the range, in the order they end.
+fn gaps_within(state: &state::State, series: &[u32], from_us: i64, to_us: i64) -> Vec<GapRow> {
+    let (first_ms, last_ms) = (wire_ms(from_us), wire_ms(to_us.saturating_sub(1)));
+    let mut gaps = Vec::new();
+    for &number in series {
+        let device = &state.devices[state.series[number as usize].device as usize];
+        let rows = device.gaps.iter().map(|gap| gap_row(number, gap));
+        gaps.extend(rows.filter(|row| row.to >= first_ms && row.from <= last_ms));
+    }
+    gaps.sort_by_key(|row| (row.to, row.series));
+    gaps
 }
 
 fn check_size(series: usize, points: u32) -> Result<(), Problem> {

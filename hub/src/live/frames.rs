@@ -11,6 +11,8 @@ use crate::{clock::wire_ms, ingest::admission::AHEAD_US_MAX};
 
 /// A row takes 12 bytes and at most 6 more when it begins a series.
 const ROW_BYTES_MAX: usize = 12 + 6;
+/// What a frame's times may span, microseconds: they are a u32 of milliseconds behind its first.
+const FRAME_SPAN_US_MAX: i64 = u32::MAX as i64 * 1000;
 /// The longest window, microseconds.
 const WINDOW_US_MAX: i64 = WINDOW_MS_MAX as i64 * 1000;
 
@@ -41,6 +43,11 @@ impl Span {
     /// Whether it is shown.
     pub fn holds(self, point: Point) -> bool {
         (self.from_us..=self.to_us).contains(&point.time_us)
+    }
+
+    /// The oldest time that still fits one frame with everything that is shown, microseconds: some days before it begins.
+    pub fn oldest_us(self) -> i64 {
+        self.to_us - FRAME_SPAN_US_MAX
     }
 
     /// Leaves out what is not shown; gives how much that was.
@@ -110,6 +117,20 @@ mod tests {
             }
         }
         assert_eq!((seen, merged), (20_000, 7));
+    }
+
+    #[test]
+    fn what_is_carried_in_from_before_the_longest_window_fits_a_frame() {
+        for ahead_us in [0, 1, 999] {
+            let span = Span { to_us: NOW_US + 2 * AHEAD_US_MAX + ahead_us, from_us: NOW_US - WINDOW_US_MAX };
+            assert!(span.oldest_us() < span.from_us - 86_400_000_000, "at least a day before it");
+            let times = [span.oldest_us(), span.from_us, span.to_us];
+            let [data] = &encode(&times.map(|time_us| (1, Point { time_us, value: 1.0 })), 0)[..] else {
+                panic!("one frame")
+            };
+            let seen: Vec<u64> = data.dt_ms.iter().map(|&dt_ms| data.t0_ms + u64::from(dt_ms)).collect();
+            assert_eq!(seen, times.map(wire_ms));
+        }
     }
 
     #[test]

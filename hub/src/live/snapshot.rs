@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture, future::Shared};
 use history::{Buckets, View, ViewError};
 use protocol::{
+    device::Kind,
     limits::{LIVE_CONTROL_BYTES_MAX, POINTS_PER_SNAPSHOT_MAX, WINDOW_MS_MAX},
     live::{GapRow, HubMessage, LiveData, SeriesRow},
 };
@@ -86,15 +87,20 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Reads and encodes; blocks, so it belongs on a blocking thread.
-    fn carry_out(self, view: &mut View) -> Result<Snapshot, SnapshotError> {
+    /// Reads and encodes; blocks, so it belongs on a blocking thread. `states` are those of the series, ascending, whose
+    /// value holds until the next one: each begins with the one it was at when the window began.
+    fn carry_out(self, states: &[u32], view: &mut View) -> Result<Snapshot, SnapshotError> {
         let mut snapshot = Snapshot { frames: Vec::new(), gaps: self.gaps, from_us: self.from_us, to_us: self.to_us };
         let span = Span { from_us: self.from_us, to_us: self.to_us - 1 };
         let (mut rows, mut data) = (Vec::new(), LiveData::default());
         for &series in &self.series {
-            let answer = view
-                .buckets(series, self.from_us, self.to_us, self.points as usize)
-                .map_err(|error| SnapshotError::History(error.to_string()))?;
+            let failed = |error: history::QueryError| SnapshotError::History(error.to_string());
+            let answer = view.buckets(series, self.from_us, self.to_us, self.points as usize).map_err(failed)?;
+            if states.binary_search(&series).is_ok()
+                && let Some((time_us, value)) = view.last_before(series, self.from_us).map_err(failed)?
+            {
+                rows.push((series, Point { time_us: time_us.max(span.oldest_us()), value }));
+            }
             push_rows(&mut rows, series, &answer, span);
             // Encoded in parts, so that a large window never stands in memory twice.
             if rows.len() > 16_384 {
@@ -113,14 +119,18 @@ impl Plan {
 pub fn take(historian: &HistorianHandle, marker: u64, plan: Plan, place: OwnedSemaphorePermit) -> SharedSnapshot {
     let wanted = plan.series.clone();
     let (from_us, to_us) = (plan.from_us, plan.to_us);
-    let view = historian.ask(marker, move |present| present.view(&wanted, from_us, to_us));
+    let view = historian.ask(marker, move |present| {
+        let kind_of = |series: u32| present.state.series.get(series as usize).map(|series| series.decl.kind);
+        let states: Vec<u32> = wanted.iter().copied().filter(|&series| kind_of(series) == Some(Kind::State)).collect();
+        present.view(&wanted, from_us, to_us).map(|view| (states, view))
+    });
     let made = tokio::spawn(async move {
-        let mut view = view.await.map_err(|_| SnapshotError::Busy)?.map_err(|error| match error {
+        let (states, mut view) = view.await.map_err(|_| SnapshotError::Busy)?.map_err(|error| match error {
             ViewError::ReadersBusy(_) => SnapshotError::Busy,
             error => SnapshotError::History(error.to_string()),
         })?;
         let made = tokio::task::spawn_blocking(move || {
-            let made = plan.carry_out(&mut view);
+            let made = plan.carry_out(&states, &mut view);
             // In this order: who gets the place next finds the reader free.
             drop(view);
             drop(place);

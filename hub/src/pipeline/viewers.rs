@@ -263,11 +263,7 @@ fn gaps_of(state: &State, series: &[u32], from_us: i64) -> Vec<GapRow> {
     }
     gaps.sort_unstable_by_key(|&(end_us, number, _)| (end_us, number));
     let mut room = GAPS_BYTES_MAX;
-    let rows = gaps.into_iter().map(|(_, series, gap)| {
-        let (begin_us, end_us) = extent(gap);
-        let reason = format!("{} messages lost: {}", gap.to - gap.from + 1, gap.reason);
-        GapRow { series, from: wire_ms(begin_us), to: wire_ms(end_us), reason }
-    });
+    let rows = gaps.into_iter().map(|(_, series, gap)| gap_row(series, gap));
     let fits = |row: &GapRow| {
         let bytes = GAP_BYTES + row.reason.len();
         let fits = bytes <= room;
@@ -277,6 +273,13 @@ fn gaps_of(state: &State, series: &[u32], from_us: i64) -> Vec<GapRow> {
     let mut rows: Vec<GapRow> = rows.take_while(fits).collect();
     rows.reverse();
     rows
+}
+
+/// A gap of one series as viewers see it.
+pub fn gap_row(series: u32, gap: &GapNote) -> GapRow {
+    let (begin_us, end_us) = extent(gap);
+    let reason = format!("{} messages lost: {}", gap.to - gap.from + 1, gap.reason);
+    GapRow { series, from: wire_ms(begin_us), to: wire_ms(end_us), reason }
 }
 
 /// From the last reading before a gap to the first one behind it, as far as they are known, else the instant at which

@@ -1,6 +1,7 @@
 //! REST: every answer equal to what was sent, every error a problem document that says what to do.
 
 mod document;
+mod examples;
 mod exposition;
 
 use std::collections::BTreeMap;
@@ -105,6 +106,67 @@ fn parse_time(text: &str) -> f64 {
     let time: jiff::Timestamp = text.parse().unwrap_or_else(|_| panic!("{text:?} is no ISO time"));
     assert!(text.ends_with('Z'), "{text} is not in UTC");
     time.as_microsecond() as f64 / 1_000.0
+}
+
+#[tokio::test]
+async fn an_answer_says_what_was_before_it() {
+    let (hub, sent) = known_hub().await;
+    let mut asked = 0;
+    for (channel, sent) in &sent {
+        for from in [sent[0].0, sent[0].0 + 0.5, sent[1].0, sent[1].0 + 0.001, 1e13] {
+            let wanted = sent.iter().rfind(|point| point.0 < from);
+            let wanted = wanted.map_or(Value::Null, |point| json!({ "t": point.0, "value": point.1 }));
+            for more in ["points=2", "points=1000", "points=0"] {
+                let path = format!("/api/v1/query?series=boiler/{channel}&from={from}&to=1e14&{more}");
+                let seen = hub.json(&path).await["series"][0]["before"].take();
+                // 1.0 and 1 are the same number.
+                let same =
+                    (seen["t"].as_f64(), seen["value"].as_f64()) == (wanted["t"].as_f64(), wanted["value"].as_f64());
+                assert!(same && seen.is_null() == wanted.is_null(), "{path}: {seen}, wanted {wanted}");
+                asked += 1;
+            }
+        }
+    }
+    assert_eq!(asked, 3 * 5 * 3);
+}
+
+#[tokio::test]
+async fn an_answer_names_what_is_lost_in_its_range() {
+    let hub = TestHub::start().await;
+    let mut introduction = hello("holey", 1, &["a", "b"]);
+    introduction["import"] = json!(true);
+    let mut device = Device::introduce(hub.address, &introduction).await;
+    for (seq, second) in [(1_u64, 0), (6, 10), (9, 20)] {
+        device.say(&json!([seq, T0_MS + second * 1_000, [[0, 0, 1.5], [1, 0, 2.5]]])).await;
+        if seq == 1 {
+            device.say(&json!({ "type": "gap", "from": 2, "to": 5, "reason": "memory full" })).await;
+        }
+    }
+    device.acked(9).await;
+    let series = hub.json("/api/v1/series").await["series"].take();
+    let row = |channel: usize, from: u64, to: u64, reason: &str| {
+        let (from, to) = (T0_MS + from * 1_000, T0_MS + to * 1_000);
+        json!({ "series": series[channel]["id"], "from": from, "to": to, "reason": reason })
+    };
+    let (first, second) = ("4 messages lost: memory full", "2 messages lost: unexplained");
+    let both = json!([row(0, 0, 10, first), row(1, 0, 10, first), row(0, 10, 20, second), row(1, 10, 20, second)]);
+    for (from, to, wanted) in [
+        (-5, 100, both.clone()),
+        (2, 3, json!([row(0, 0, 10, first), row(1, 0, 10, first)])),
+        (11, 100, json!([row(0, 10, 20, second), row(1, 10, 20, second)])),
+        (21, 100, json!([])),
+        (-5, 0, json!([])),
+    ] {
+        let (from, to) = (T0_MS as i64 + from * 1_000, T0_MS as i64 + to * 1_000);
+        for more in ["points=2", "points=0"] {
+            let path = format!("/api/v1/query?series=holey/*&from={from}&to={to}&{more}");
+            assert_eq!(hub.json(&path).await["gaps"], wanted, "{path}");
+        }
+    }
+    // One series of several: only its own. Rows of CSV are readings and nothing else.
+    assert_eq!(hub.json("/api/v1/query?series=holey/b&from=0&to=1e13").await["gaps"], json!([both[1], both[3]]));
+    let text = hub.get("/api/v1/query?series=holey/*&from=0&to=1e13&format=csv").await.text();
+    assert_eq!(text.lines().count(), 1 + 6, "{text}");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ pub(super) fn long(answers: &[Answered]) -> String {
     let is_reduced = answers.iter().any(|answered| matches!(answered.answer, Buckets::Buckets { .. }));
     let mut out =
         String::from(if is_reduced { "time,device,channel,unit,min,max,mean,last,count\n" } else { RAW_HEADER });
-    for Answered { row, answer } in answers {
+    for Answered { row, answer, .. } in answers {
         let names = names(row);
         match answer {
             Buckets::Raw(readings) if is_reduced => {
@@ -56,7 +56,7 @@ pub(super) fn raw(out: &mut String, row: &SeriesRow, readings: &Readings) {
 pub(super) fn wide(answers: &[Answered]) -> Result<String, Problem> {
     let mut rows: BTreeMap<i64, Vec<(usize, f64)>> = BTreeMap::new();
     let mut out = String::from("time");
-    for (column, Answered { row, answer }) in answers.iter().enumerate() {
+    for (column, Answered { row, answer, .. }) in answers.iter().enumerate() {
         let unit = row.unit.as_ref().map(|unit| format!(" [{unit}]")).unwrap_or_default();
         let name = format!("{}/{}{unit}", row.device, row.channel);
         let _ = write!(out, ",{}", quoted(&name));

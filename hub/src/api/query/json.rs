@@ -1,7 +1,7 @@
-//! The answer as JSON or CBOR: columns, null where a measurement is missing.
+//! The answer as JSON or CBOR: columns, null where a measurement is missing, and what is known to be lost.
 
 use history::Buckets;
-use protocol::live::SeriesRow;
+use protocol::live::{GapRow, SeriesRow};
 use serde::{Serialize, Serializer};
 
 use super::{Answered, Question, measured, ms};
@@ -13,10 +13,24 @@ pub(super) struct Answer<'a> {
     to: Ms,
     points: u32,
     series: Vec<Series<'a>>,
+    gaps: &'a [GapRow],
 }
 
 /// Milliseconds, as an integer where there is no fraction.
-struct Ms(i64);
+pub(super) struct Ms(pub(super) i64);
+
+/// One reading.
+#[derive(Serialize)]
+pub(super) struct Reading {
+    t: Ms,
+    value: Option<f64>,
+}
+
+impl Reading {
+    pub(super) fn new((time_us, value): (i64, f64)) -> Self {
+        Self { t: Ms(time_us), value: measured(value) }
+    }
+}
 
 impl Serialize for Ms {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -28,6 +42,7 @@ impl Serialize for Ms {
 struct Series<'a> {
     #[serde(flatten)]
     row: &'a SeriesRow,
+    before: Option<Reading>,
     /// Width of a bucket; null when the readings are raw.
     bucket_ms: Option<Ms>,
     t: Vec<Ms>,
@@ -47,22 +62,24 @@ struct Columns {
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn new(question: &Question, answers: &'a [Answered]) -> Self {
+    pub(super) fn new(question: &Question, answers: &'a [Answered], gaps: &'a [GapRow]) -> Self {
         Self {
             from: Ms(question.from_us),
             to: Ms(question.to_us),
             points: question.points,
             series: answers.iter().map(Series::new).collect(),
+            gaps,
         }
     }
 }
 
 impl<'a> Series<'a> {
     fn new(answered: &'a Answered) -> Self {
-        let row = &answered.row;
+        let (row, before) = (&answered.row, answered.before.map(Reading::new));
         match &answered.answer {
             Buckets::Raw(readings) => Self {
                 row,
+                before,
                 bucket_ms: None,
                 t: readings.times_us.iter().map(|&time_us| Ms(time_us)).collect(),
                 value: Some(readings.values.iter().map(|&value| measured(value)).collect()),
@@ -70,6 +87,7 @@ impl<'a> Series<'a> {
             },
             Buckets::Buckets { width_us, rows } => Self {
                 row,
+                before,
                 bucket_ms: Some(Ms(*width_us)),
                 t: rows.iter().map(|bucket| Ms(bucket.start_us)).collect(),
                 value: None,

@@ -1,6 +1,10 @@
 //! `/api/v1/openapi.json` against the router and against real answers.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fs,
+    path::Path,
+};
 
 use serde_json::{Value, json};
 
@@ -72,62 +76,91 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// What is wrong with `value` by `schema`. An object with declared properties may have no others: a key that nobody
-/// wrote down is a mistake in the document.
-fn violations(document: &Value, schema: &Value, value: &Value, place: &str, out: &mut Vec<String>) {
-    let schema = resolved(document, schema);
-    for part in schema["allOf"].as_array().into_iter().flatten() {
-        violations(document, part, value, place, out);
+/// Holds answers against the document.
+struct Checker<'a> {
+    document: &'a Value,
+    wrong: Vec<String>,
+    /// Declared properties that some answer had.
+    seen: HashSet<*const Value>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(document: &'a Value) -> Self {
+        Self { document, wrong: Vec::new(), seen: HashSet::new() }
     }
-    let kinds: Vec<&str> = match &schema["type"] {
-        Value::String(kind) => vec![kind],
-        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
-        _ => vec![],
-    };
-    let fits = |kind: &&str| match *kind {
-        "null" => value.is_null(),
-        "boolean" => value.is_boolean(),
-        "string" => value.is_string(),
-        "integer" => value.is_u64() || value.is_i64(),
-        "number" => value.is_number(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        _ => false,
-    };
-    if !kinds.is_empty() && !kinds.iter().any(fits) {
-        out.push(format!("{place}: {value} is none of {kinds:?}"));
-    }
-    if let Some(allowed) = schema["enum"].as_array()
-        && !allowed.contains(value)
-    {
-        out.push(format!("{place}: {value} is none of {allowed:?}"));
-    }
-    for (i, item) in value.as_array().into_iter().flatten().enumerate() {
-        violations(document, &schema["items"], item, &format!("{place}[{i}]"), out);
-    }
-    let Some(entries) = value.as_object() else { return };
-    let Some(properties) = schema["properties"].as_object() else {
-        for (key, value) in entries {
-            violations(document, &schema["additionalProperties"], value, &format!("{place}.{key}"), out);
+
+    /// Notes what is wrong with `value` by `schema`. An object with declared properties may have no others: a key that
+    /// nobody wrote down is a mistake in the document.
+    fn check(&mut self, schema: &'a Value, value: &Value, place: &str) {
+        let schema = resolved(self.document, schema);
+        let kinds: Vec<&str> = match &schema["type"] {
+            Value::String(kind) => vec![kind],
+            Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+            _ => vec![],
+        };
+        let fits = |kind: &&str| match *kind {
+            "null" => value.is_null(),
+            "boolean" => value.is_boolean(),
+            "string" => value.is_string(),
+            "integer" => value.is_u64() || value.is_i64(),
+            "number" => value.is_number(),
+            "array" => value.is_array(),
+            "object" => value.is_object(),
+            _ => false,
+        };
+        if !kinds.is_empty() && !kinds.iter().any(fits) {
+            self.wrong.push(format!("{place}: {value} is none of {kinds:?}"));
         }
-        return;
-    };
-    for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        if !entries.contains_key(required) {
-            out.push(format!("{place} lacks {required:?}"));
+        if let Some(allowed) = schema["enum"].as_array()
+            && !allowed.contains(value)
+        {
+            self.wrong.push(format!("{place}: {value} is none of {allowed:?}"));
+        }
+        for (i, item) in value.as_array().into_iter().flatten().enumerate() {
+            self.check(&schema["items"], item, &format!("{place}[{i}]"));
+        }
+        for (key, value) in value.as_object().into_iter().flatten() {
+            self.check_entry(schema, key, value, place);
+        }
+        for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            if value.is_object() && value.get(required).is_none() {
+                self.wrong.push(format!("{place} lacks {required:?}"));
+            }
         }
     }
-    for (key, value) in entries {
+
+    fn check_entry(&mut self, schema: &'a Value, key: &str, value: &Value, place: &str) {
+        let Some(properties) = schema["properties"].as_object() else {
+            return self.check(&schema["additionalProperties"], value, &format!("{place}.{key}"));
+        };
         match properties.get(key) {
-            Some(property) => violations(document, property, value, &format!("{place}.{key}"), out),
-            None => out.push(format!("{place} has {key:?}, which the document does not know")),
+            Some(property) => {
+                self.seen.insert(property);
+                self.check(property, value, &format!("{place}.{key}"));
+            }
+            None => self.wrong.push(format!("{place} has {key:?}, which the document does not know")),
+        }
+    }
+
+    /// Notes every property under `schema` that no answer had.
+    fn check_seen(&mut self, schema: &'a Value, place: &str) {
+        for (key, property) in schema["properties"].as_object().into_iter().flatten() {
+            if !self.seen.contains(&std::ptr::from_ref(property)) {
+                self.wrong.push(format!("{place} has never {key:?}, which the document promises"));
+            }
+            self.check_seen(property, &format!("{place}.{key}"));
+        }
+        for inner in ["items", "additionalProperties"] {
+            if let Some(inner) = schema.get(inner) {
+                self.check_seen(inner, place);
+            }
         }
     }
 }
 
-#[tokio::test]
-async fn real_answers_are_as_the_document_says() {
-    let hub = TestHub::start().await;
+/// A hub about which there is everything to say.
+async fn full_hub() -> TestHub {
+    let hub = TestHub::with(|config| config.ingest.series_max = 4).await;
     let mut introduction = hello("full", 1, &["temp", "door"]);
     introduction["title"] = json!("All there is to say");
     introduction["model"] = json!("M");
@@ -140,48 +173,75 @@ async fn real_answers_are_as_the_document_says() {
     let mut device = Device::introduce(hub.address, &introduction).await;
     let t_ms = now_ms() - 60_000;
     for seq in 1..=100_u64 {
-        device.reading(seq, (t_ms + seq * 100) as f64 + 0.5, 0, f64::NAN).await;
+        let value = if seq % 2 == 0 { f64::NAN } else { 21.5 };
+        device.reading(seq, (t_ms + seq * 100) as f64 + 0.5, 0, value).await;
     }
     device.say(&json!([101, t_ms, [[0, 0, 1.5], [1, 0, "open"]]])).await;
     device.say(&json!([102, t_ms])).await;
     device.say(&json!({ "type": "gap", "from": 103, "to": 105, "reason": "lost" })).await;
     device.acked(105).await;
+    hub
+}
+
+#[tokio::test]
+async fn real_answers_are_as_the_document_says_and_it_promises_nothing_else() {
+    let hub = full_hub().await;
     let document = document();
-    let ok = |method: &str, path: &str| {
+    let answer_to = |method: &str, path: &str| {
         let path = path.replace('~', "~0").replace('/', "~1");
         let pointer = format!("/paths/{path}/{method}/responses/200/content/application~1json/schema");
-        document.pointer(&pointer).unwrap_or_else(|| panic!("{pointer} is not documented")).clone()
+        document.pointer(&pointer).unwrap_or_else(|| panic!("{pointer} is not documented"))
     };
-    let posted = hub.post(&json!({ "device": "shed", "readings": [{ "t": 5, "n": 1 }] })).await.json();
-    let answers = [
-        (ok("get", "/api/v1/devices"), hub.json("/api/v1/devices").await),
-        (ok("get", "/api/v1/devices/{id}"), hub.json("/api/v1/devices/full").await),
-        (ok("get", "/api/v1/series"), hub.json("/api/v1/series").await),
-        (ok("get", "/api/v1/series"), hub.json("/api/v1/series?limit=1").await),
-        (ok("get", "/api/v1/query"), hub.json("/api/v1/query?series=full/*").await),
-        (ok("get", "/api/v1/query"), hub.json("/api/v1/query?series=full/*&points=10").await),
-        (ok("get", "/api/v1/query"), hub.json("/api/v1/query?series=full/*&points=0").await),
-        (ok("post", "/api/v1/readings"), posted),
-        (document.pointer("/components/schemas/Problem").expect("known").clone(), hub.get("/nowhere").await.json()),
+    let schema = |name: &str| &document["components"]["schemas"][name];
+    let from = format!("from={}", now_ms() - 55_000);
+    let requests = [
+        json!({ "device": "shed", "readings": { "a": 1, "b": true, "c": null } }),
+        json!({ "device": "shed", "readings": [{ "t": 5, "a": 1 }], "spool": 7, "seq": 1 }),
     ];
-    let mut wrong = Vec::new();
-    for (schema, answer) in &answers {
-        violations(&document, schema, answer, "answer", &mut wrong);
+    let mut checker = Checker::new(&document);
+    for request in &requests {
+        checker.check(schema("Post"), request, "a request");
+        checker.check(answer_to("post", "/api/v1/readings"), &hub.post(request).await.json(), "posted");
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (described, asked) in [
+        ("/api/v1/devices", "/api/v1/devices"),
+        ("/api/v1/devices/{id}", "/api/v1/devices/full"),
+        ("/api/v1/series", "/api/v1/series"),
+        ("/api/v1/series", "/api/v1/series?limit=1"),
+        ("/api/v1/query", "/api/v1/query?series=full/*"),
+        ("/api/v1/query", "/api/v1/query?series=full/*&points=10"),
+        ("/api/v1/query", "/api/v1/query?series=full/*&points=0"),
+        ("/api/v1/query", &format!("/api/v1/query?series=full/*&{from}")),
+        ("/api/v1/query", &format!("/api/v1/query?series=full/*&points=0&{from}")),
+    ] {
+        checker.check(answer_to("get", described), &hub.json(asked).await, asked);
+    }
+    checker.check(schema("Problem"), &hub.get("/nowhere").await.json(), "a problem");
+    for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+        checker.check_seen(schema, name);
+    }
+    for (method, path) in routes() {
+        let operation = &document["paths"][&path][&method];
+        checker.check_seen(&operation["responses"]["200"]["content"]["application/json"]["schema"], &path);
+    }
+    assert!(checker.wrong.is_empty(), "{}", checker.wrong.join("\n"));
     assert_eq!(hub.json("/api/v1/openapi.json").await, document, "it is served as it is");
 }
 
 #[test]
 fn the_checker_notices() {
     let schema = json!({ "type": "object", "required": ["a"], "properties": { "a": { "type": "integer" } } });
-    let wrong = |value: &Value| {
-        let mut out = Vec::new();
-        violations(&Value::Null, &schema, value, "x", &mut out);
-        out.len()
+    let wrong = |values: &[Value]| {
+        let mut checker = Checker::new(&Value::Null);
+        for value in values {
+            checker.check(&schema, value, "x");
+        }
+        checker.check_seen(&schema, "x");
+        checker.wrong.len()
     };
-    assert_eq!(wrong(&json!({ "a": 1 })), 0);
-    assert_eq!(wrong(&json!({ "a": "1" })), 1);
-    assert_eq!(wrong(&json!({ "b": 1 })), 2);
-    assert_eq!(wrong(&json!(7)), 1);
+    assert_eq!(wrong(&[json!({ "a": 1 })]), 0);
+    assert_eq!(wrong(&[json!({ "a": "1" })]), 1);
+    assert_eq!(wrong(&[json!({ "a": 1 }), json!({ "b": 1 })]), 2);
+    assert_eq!(wrong(&[json!({ "a": 1 }), json!(7)]), 1);
+    assert_eq!(wrong(&[]), 1, "promised and never seen");
 }
