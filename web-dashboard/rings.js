@@ -27,12 +27,14 @@ export class Ring {
   constructor(stepMs, slots) {
     this.stepMs = stepMs;
     this.slots = slots;
-    this.lo = new Float64Array(slots);
-    this.hi = new Float64Array(slots);
+    // One place more than there are buckets: the newest reading that is older than all of them. A state that has not
+    // changed since still stands, and a silence is known to have begun there.
+    this.lo = new Float64Array(slots + 1);
+    this.hi = new Float64Array(slots + 1);
     /** The reading with the latest time, and that time. */
-    this.last = new Float64Array(slots);
-    this.time = new Float64Array(slots);
-    this.mark = new Uint8Array(slots);
+    this.last = new Float64Array(slots + 1);
+    this.time = new Float64Array(slots + 1);
+    this.mark = new Uint8Array(slots + 1);
     /** The newest bucket, counted from the epoch. */
     this.head = -1;
     this.newestTime = -Infinity;
@@ -43,10 +45,13 @@ export class Ring {
     this.reduced = false;
   }
 
-  /** Takes one reading; NaN is a missing measurement. What is older than the window is left out. @param {number} time @param {number} value */
+  /** Takes one reading; NaN is a missing measurement. Of what is older than the window only the newest is kept. @param {number} time @param {number} value */
   push(time, value) {
     const slot = this.open(time);
-    if (slot < 0) return;
+    if (slot < 0) {
+      this.carry(time, value);
+      return;
+    }
     this.version++;
     if (time >= this.newestTime) {
       this.newestTime = time;
@@ -79,7 +84,10 @@ export class Ring {
   /** Takes a bucket that was reduced elsewhere; a NaN mean is a missing measurement. @param {number} time @param {number} lo @param {number} hi @param {number} mean */
   place(time, lo, hi, mean) {
     const slot = this.open(time);
-    if (slot < 0) return;
+    if (slot < 0) {
+      this.carry(time, mean);
+      return;
+    }
     this.reduced = true;
     this.version++;
     if (time >= this.newestTime) {
@@ -102,12 +110,30 @@ export class Ring {
     const bucket = Math.floor(time / this.stepMs);
     if (bucket > this.head) {
       const fresh = Math.min(bucket - this.head, this.slots);
-      for (let b = bucket - fresh + 1; b <= bucket; b++) this.mark[b % this.slots] = 0;
+      for (let b = bucket - fresh + 1, i = b % this.slots; b <= bucket; b++) {
+        if (this.mark[i] & HELD) this.carry(this.time[i], this.last[i]);
+        this.mark[i] = 0;
+        if (++i === this.slots) i = 0;
+      }
       this.head = bucket;
     } else if (bucket <= this.head - this.slots) {
       return -1;
     }
     return bucket % this.slots;
+  }
+
+  /** Keeps a reading that is older than all buckets, if it is the newest of those. @param {number} time @param {number} value */
+  carry(time, value) {
+    const { slots } = this;
+    if (Number.isNaN(value) || (this.mark[slots] & HELD && this.time[slots] > time)) return;
+    this.mark[slots] = HELD;
+    this.lo[slots] = this.hi[slots] = this.last[slots] = value;
+    this.time[slots] = time;
+    if (time >= this.newestTime) {
+      this.newestTime = time;
+      this.newestValue = value;
+    }
+    this.version++;
   }
 
   /** The buckets that are kept within a time range, as [first, last]; first > last when there are none. @param {number} from @param {number} to */
@@ -145,7 +171,14 @@ export class Ring {
       BUCKETS_MIN * this.stepMs,
     );
     const gaps = this.gaps(first, last, from, to, cadence.hold && !cadence.periodMs ? Infinity : patience, reported);
-    return { lo, hi, gaps, any: held > 0 };
+    const before = cadence.hold ? this.slotBefore(from) : -1;
+    // A value that stands since before the range is in it, unless nothing has been known all the while.
+    const stands = before >= 0 && !gaps.some((gap) => gap.from <= from && gap.to >= to);
+    if (stands) {
+      lo = Math.min(lo, this.last[before]);
+      hi = Math.max(hi, this.last[before]);
+    }
+    return { lo, hi, gaps, any: held > 0 || stands };
   }
 
   /**
@@ -185,7 +218,7 @@ export class Ring {
     return gaps.sort((a, b) => a.from - b.from);
   }
 
-  /** The bucket of the newest reading at or before a time, within what is kept; −1 when there is none. @param {number} time */
+  /** The place of the newest reading at or before a time; −1 when there is none. @param {number} time */
   slotBefore(time) {
     const [, bucket] = this.buckets(time, time);
     const oldest = Math.max(this.head - this.slots + 1, 0);
@@ -193,7 +226,7 @@ export class Ring {
       const slot = b % this.slots;
       if (this.mark[slot] & HELD) return slot;
     }
-    return -1;
+    return this.mark[this.slots] & HELD && this.time[this.slots] <= time ? this.slots : -1;
   }
 
   /** What stood at a time: NaN before the first reading and within a gap. @param {number} time @param {Gap[]} gaps */

@@ -20,7 +20,8 @@
 /**
  * @typedef {object} Device
  * @property {string} id
- * @property {string} name
+ * @property {string} title what it calls itself
+ * @property {string} name what it is called here, where no other is called so
  * @property {string} model
  * @property {string} firmware
  * @property {[string, string][]} labels
@@ -78,6 +79,7 @@ export class Catalogue {
     if (message.full) this.byId.clear();
     for (const id of message.removed ?? []) this.byId.delete(id);
     for (const row of message.devices) this.byId.set(row.id, readDevice(row));
+    nameApart([...this.byId.values()]);
     this.devices = [...this.byId.values()].sort((a, b) => natural.compare(a.name, b.name));
     this.series = new Map(this.devices.flatMap((device) => device.series.map((series) => [series.id, series])));
     this.known = true;
@@ -111,12 +113,22 @@ export class Catalogue {
   }
 }
 
+/** Devices that are called alike go by their ids: a name must tell one from another. @param {Device[]} devices */
+function nameApart(devices) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { title } of devices) counts.set(title, (counts.get(title) ?? 0) + 1);
+  for (const device of devices) device.name = counts.get(device.title) === 1 ? device.title : clean(device.id) || device.title;
+}
+
 /** @param {import('./types.js').DeviceRow} row @returns {Device} */
 function readDevice(row) {
+  const title = clean(row.title) || clean(row.id) || '(no name)';
   /** @type {Device} */
   const device = {
     id: row.id,
-    name: clean(row.title) || clean(row.id) || '(no name)',
+    title,
+    name: title,
     model: clean(row.model),
     firmware: clean(row.firmware),
     labels: Object.entries(row.labels ?? {}).map(([key, value]) => [clean(key), clean(value)]),

@@ -39,7 +39,58 @@ export function formatValue(value, format = {}) {
   return (Number(digits) === 0 ? '' : sign) + grouped(digits);
 }
 
+/** Bytes as devices name them; the third is UCUM's name. */
+const BYTES = /^(?:bytes?|B|By)(\/s)?$/;
+const BYTE_SCALES = /** @type {[number, string][]} */ ([[1e12, 'TB'], [1e9, 'GB'], [1e6, 'MB'], [1e3, 'kB'], [1, 'B']]);
+
+/**
+ * One reading and its unit. Bytes are shortened to three digits with kB, MB, GB or TB; everything else stays in the
+ * unit that the device declared.
+ * @param {number} value NaN: a missing measurement
+ * @param {{unit: string, decimals?: number, states?: string[]}} series
+ * @returns {{text: string, unit: string, scaled: boolean}} `scaled`: the unit belongs to this one value
+ */
+export function formatReading(value, series) {
+  const bytes = BYTES.exec(series.unit);
+  if (!bytes || series.states) return { text: formatValue(value, series), unit: series.unit, scaled: false };
+  const per = bytes[1] ?? '';
+  const size = Math.abs(value);
+  // From 999.5 on a number of three digits is rounded up to the next scale.
+  const [scale, name] = BYTE_SCALES.find(([least]) => size >= 0.9995 * least) ?? [1, 'B'];
+  if (scale === 1) return { text: formatValue(value, { decimals: 0 }), unit: name + per, scaled: true };
+  const digits = size / scale;
+  return { text: formatValue(value / scale, { decimals: digits >= 99.95 ? 0 : digits >= 9.995 ? 1 : 2 }), unit: name + per, scaled: true };
+}
+
+/** One reading where the unit is written beside it anyway, unless it has one of its own. @param {number} value @param {Parameters<typeof formatReading>[1]} series */
+export function formatBesideUnit(value, series) {
+  const { text, unit, scaled } = formatReading(value, series);
+  return scaled && !Number.isNaN(value) ? `${text} ${unit}` : text;
+}
+
+/** One reading with its unit: "21.5 °C". @param {number} value @param {Parameters<typeof formatReading>[1]} series */
+export function formatWithUnit(value, series) {
+  const { text, unit } = formatReading(value, series);
+  return unit && !Number.isNaN(value) ? `${text} ${unit}` : text;
+}
+
 const SCALES = /** @type {[number, string][]} */ ([[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e5, 'k']]);
+
+/**
+ * The labels of a value axis. Those of bytes share one scale.
+ * @param {number[]} values @param {number} step distance between labels @param {string} unit
+ */
+export function formatAxis(values, step, unit) {
+  if (!BYTES.test(unit)) return values.map((value) => formatStep(value, step));
+  const most = Math.max(...values.map(Math.abs));
+  // So large that a label is short, so small that neighbours differ within three decimals.
+  const [scale, name] = BYTE_SCALES.find(([least]) => most >= least && step >= least / 1000) ?? [1, 'B'];
+  return values.map((value) => {
+    if (value === 0) return '0';
+    // There are no parts of a byte.
+    return scale === 1 && !Number.isInteger(value) ? '' : `${formatStep(value / scale, scale === 1 ? Math.max(step, 1) : step / scale)} ${name}`;
+  });
+}
 
 /** A label on a value axis, with as many digits as tell neighbours apart. @param {number} value @param {number} step distance between labels */
 export function formatStep(value, step) {
@@ -70,8 +121,7 @@ export function counted(count, noun) {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** A rate of bytes: "3.4 kB/s". @param {number} bytes a second */
+/** A rate of bytes: "3.40 kB/s". @param {number} bytes a second */
 export function formatRate(bytes) {
-  if (bytes < 1000) return `${Math.round(bytes)} B/s`;
-  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB/s` : `${(bytes / 1e6).toFixed(1)} MB/s`;
+  return formatWithUnit(bytes, { unit: 'B/s' });
 }

@@ -12,7 +12,7 @@
 
 import { FELL, HELD } from '../rings.js';
 import { formatTick } from '../time.js';
-import { formatStep } from '../units.js';
+import { formatAxis } from '../units.js';
 
 /** @typedef {import('../scales.js').Span} Span */
 /** @typedef {import('../scales.js').Range} Range */
@@ -27,7 +27,9 @@ import { formatStep } from '../units.js';
 /**
  * @typedef {object} Options
  * @property {number[]} colours a palette index for each line
- * @property {string[]} [states] names of the values 0, 1, …: the lines are drawn as steps
+ * @property {boolean} steps each value stands until the next one
+ * @property {string[]} [states] names of the values 0, 1, …
+ * @property {string} unit
  * @property {() => import('../theme.js').Colours} theme
  * @property {() => import('../time.js').Zone} zone
  * @property {(share: number | null) => void} hovered where the pointer is, as a share of the width
@@ -49,8 +51,11 @@ const TIME_STEPS = [
   ...[1, 2, 3, 6, 12].map((n) => n * HOUR), ...[1, 2, 5, 10].map((n) => n * DAY),
 ];
 const X_LABEL_PX = 30;
+const X_AXIS_PX = 22;
+const X_GAP_PX = 6;
 const STATE_LABEL_MAX = 9;
-const STRIP_PX = 3;
+/** Below the plot: what one line among others has no data for. In the plot it would look like data. */
+const LANE_PX = 5;
 /** State lines of several devices are set apart by this, so that equal states stay visible. */
 const LIFT_PX = 2;
 const WHEEL_STEP = 0.0015;
@@ -101,7 +106,7 @@ function trace({ ring, gaps }, span, xOf, yOf, steps) {
 
   const finish = () => {
     // One lonely reading has no line; it must be seen nevertheless.
-    if (points === 1) stroke.rect(x - 1, y - 1, 2, 2);
+    if (points === 1 && previous >= span.from) stroke.rect(x - 1, y - 1, 2, 2);
     if (envelope) closeEnvelope(envelope, segment);
     segment = [];
     points = 0;
@@ -118,9 +123,13 @@ function trace({ ring, gaps }, span, xOf, yOf, steps) {
   /** @param {number} i */
   const visit = (i) => {
     while (gap < gaps.length && gaps[gap].to <= previous) gap++;
-    if (gap < gaps.length && gaps[gap].from < time[i] && previous < time[i]) finish();
+    if (gap < gaps.length && gaps[gap].from < time[i] && previous < time[i]) {
+      if (steps && points > 0) go(xOf(Math.max(gaps[gap].from, previous)), y);
+      finish();
+    }
     previous = time[i];
-    const at = xOf(previous);
+    // A state may stand since long before the left edge; so far out a canvas is not exact.
+    const at = steps ? Math.max(xOf(previous), xOf(span.from) - 2) : xOf(previous);
     if (steps) {
       if (points > 0) go(at, y);
       go(at, yOf(last[i]));
@@ -139,14 +148,14 @@ function trace({ ring, gaps }, span, xOf, yOf, steps) {
     if (mark[i] & HELD) visit(i);
     if (++i === slots) i = 0;
   }
-  // The line runs on to the next reading beyond the right edge, or, for a state, to the edge.
+  // The line runs on to the next reading beyond the right edge, or, for a state, to the edge or the end of what is known.
   for (let b = end + 1; b <= ring.head; b++) {
     if (mark[b % slots] & HELD) {
       visit(b % slots);
       break;
     }
   }
-  if (steps && points > 0 && !gaps.some((other) => other.to >= span.to && other.from >= previous)) go(xOf(span.to), y);
+  if (steps && points > 0) go(xOf(Math.max(previous, gaps.find((other) => other.to >= span.to)?.from ?? span.to)), y);
   finish();
   return { stroke, fill: envelope, clip: null, band: null, flags: 0 };
 }
@@ -173,6 +182,8 @@ export class Chart {
     this.lines = [];
     /** @type {Gap[]} */
     this.commonGaps = [];
+    /** The lines that miss something the others have. @type {number[]} */
+    this.lanes = [];
     /** There is no reading: a value axis would be made up. */
     this.blank = true;
     /** The pointer holds the chart: it must not move. */
@@ -199,6 +210,8 @@ export class Chart {
     this.lines = lines;
     this.commonGaps = commonGaps;
     this.blank = lines.every((line) => !line.any);
+    this.lanes = lines.length < 2 ? [] : lines.flatMap((line, index) => (line.gaps.some((gap) => !mostlyIn(gap, commonGaps)) ? [index] : []));
+    this.plot.axes[0].gap = X_GAP_PX + this.lanes.length * LANE_PX;
     lines.forEach((line, index) => { this.plot.series[index + 1].alpha = line.dimmed ? 0.25 : 1; });
     this.plot.setScale('x', { min: span.from, max: span.to });
   }
@@ -229,7 +242,7 @@ export class Chart {
   plotOptions() {
     const { options } = this;
     const theme = options.theme;
-    const states = options.states;
+    const { states, unit } = options;
     const font = theme().font;
     const grid = { stroke: () => theme().grid, width: 1 / devicePixelRatio };
     return {
@@ -245,8 +258,9 @@ export class Chart {
       tzDate: (time) => (options.zone() === 'utc' ? uPlot.tzDate(new Date(time), 'Etc/UTC') : new Date(time)),
       axes: [
         {
-          stroke: () => theme().text, font, grid, ticks: { show: false }, size: 22, gap: 6, incrs: TIME_STEPS,
-          space: (_plot, _axis, from, to) => (to - from > 4 * MINUTE ? 56 : 72),
+          stroke: () => theme().text, font, grid, ticks: { show: false }, gap: X_GAP_PX, incrs: TIME_STEPS,
+          size: () => X_AXIS_PX + this.lanes.length * LANE_PX,
+          space: (_plot, _axis, from, to) => (to - from > 4 * MINUTE ? 46 : 62),
           // A label that would be cut off at the border is left out.
           values: (plot, splits, _axis, _space, step) => splits.map((time) => (
             fitsWithin(plot.valToPos(time, 'x'), this.width) ? formatTick(time, options.zone(), step) : '')),
@@ -255,8 +269,10 @@ export class Chart {
           stroke: () => theme().text, font, grid, ticks: { show: false }, gap: 6, space: 21,
           size: (_plot, labels) => Math.max(38, 12 + 6.5 * Math.max(0, ...(labels ?? []).map((label) => String(label).length))),
           splits: states && (() => states.map((_, index) => index)),
-          values: (_plot, splits, _axis, _space, step) => splits.map((value) => (
-            states ? (states[value] ?? '').slice(0, STATE_LABEL_MAX) : this.blank ? '' : formatStep(value, step))),
+          values: (_plot, splits, _axis, _space, step) => {
+            if (states) return splits.map((value) => (states[value] ?? '').slice(0, STATE_LABEL_MAX));
+            return this.blank ? splits.map(() => '') : formatAxis(splits, step, unit);
+          },
         },
       ],
       series: [{}, ...options.colours.map((colour, index) => this.seriesOptions(colour, index))],
@@ -283,7 +299,7 @@ export class Chart {
 
   /** @param {number} colour @param {number} index @returns {uPlot.Series} */
   seriesOptions(colour, index) {
-    const { theme, states } = this.options;
+    const { theme, steps } = this.options;
     return {
       // One device pixel: without a GPU a wider line costs four times as much.
       width: 1 / devicePixelRatio,
@@ -298,40 +314,38 @@ export class Chart {
         const [min, max] = this.range;
         const xScale = width / (to - from);
         const yScale = height / (max - min);
-        const lift = states ? Math.round((index - (this.lines.length - 1) / 2) * LIFT_PX * devicePixelRatio) : 0;
+        const lift = steps ? Math.round((index - (this.lines.length - 1) / 2) * LIFT_PX * devicePixelRatio) : 0;
         return trace(
           { ...line, ring: line.ring }, this.span,
           (time) => Math.round(left + (time - from) * xScale),
           (value) => Math.round(top + height - (value - min) * yScale) - lift,
-          states !== undefined,
+          steps,
         );
       },
     };
   }
 
-  /** Hatches what no line has data for; a gap of one line among others is a strip in its colour at the bottom. @param {uPlot} plot */
+  /** Hatches what no line has data for, and in a lane below the plot what one line among others has none for. @param {uPlot} plot */
   drawGaps(plot) {
     const { left, top, width, height } = plot.bbox;
     const { from, to } = this.span;
+    const { hatch: colour, series } = this.options.theme();
+    const context = plot.ctx;
     /** @param {Gap} gap @param {number} y @param {number} h */
     const fill = (gap, y, h) => {
       const start = Math.max(left, Math.round(left + ((gap.from - from) / (to - from)) * width));
       const end = Math.min(left + width, Math.round(left + ((gap.to - from) / (to - from)) * width));
-      if (end > start) plot.ctx.fillRect(start, y, end - start, h);
+      if (end > start) context.fillRect(start, y, end - start, h);
     };
-    const context = plot.ctx;
     context.save();
-    context.fillStyle = hatch(this.options.theme().hatch) ?? this.options.theme().hatch;
+    context.fillStyle = hatch(colour) ?? colour;
     for (const gap of this.commonGaps) fill(gap, top, height);
-    if (this.lines.length > 1) {
-      const strip = Math.round(STRIP_PX * devicePixelRatio);
-      this.lines.forEach((line, index) => {
-        context.fillStyle = `${this.options.theme().series[this.options.colours[index]]}80`;
-        for (const gap of line.gaps) {
-          if (!mostlyIn(gap, this.commonGaps)) fill(gap, top + height - strip * (index + 1), strip - 1);
-        }
-      });
-    }
+    const lane = LANE_PX * devicePixelRatio;
+    this.lanes.forEach((index, row) => {
+      const shade = series[this.options.colours[index]];
+      context.fillStyle = hatch(shade) ?? shade;
+      for (const gap of this.lines[index].gaps) fill(gap, Math.round(top + height + lane * row + devicePixelRatio), Math.round(lane - devicePixelRatio));
+    });
     context.restore();
   }
 

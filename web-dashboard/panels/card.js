@@ -8,7 +8,7 @@ import { commonGaps } from '../rings.js';
 import { valueRange } from '../scales.js';
 import { clean } from '../store.js';
 import { formatAge, formatClock, formatMoment } from '../time.js';
-import { counted, formatValue } from '../units.js';
+import { counted, formatBesideUnit, formatReading, formatWithUnit } from '../units.js';
 
 /** @typedef {import('../rings.js').Ring} Ring */
 /** @typedef {import('../scales.js').Span} Span */
@@ -42,10 +42,6 @@ const VALUE_LONG = 8;
 const LEGEND_MS = 500;
 const SUMMARY_MS = 10_000;
 const KEY_STEP = 1 / 120;
-/** A legend of more letters than a row takes gets two rows; a name is cut, a key is as wide as so many letters. */
-const LEGEND_ROW = 56;
-const LEGEND_NAME_MAX = 15;
-const LEGEND_KEY = 5;
 
 /** What a gap is called. The hub's own reasons are shown as they are. */
 const REASONS = new Map([
@@ -88,7 +84,7 @@ export class Card {
     this.plotElement = /** @type {HTMLElement} */ (find(this.element, '.plot'));
     this.valueElement = find(this.element, '.value');
     this.ofElement = find(this.element, '.of');
-    this.tip = /** @type {HTMLElement} */ (find(this.element, '.tip'));
+    this.unitElement = find(this.element, '.unit');
     this.veil = /** @type {HTMLElement} */ (find(this.element, '.veil'));
     /** @type {Chart | null} */
     this.chart = null;
@@ -126,7 +122,7 @@ export class Card {
     this.spec = spec;
     setText(find(this.element, '.card-title'), spec.title);
     setText(find(this.element, '.part'), spec.part);
-    setText(find(this.element, '.unit'), spec.unit);
+    setText(this.unitElement, formatReading(NaN, spec.series[0]).unit);
     this.element.title = '';
     const same = before !== spec && sameLines(before, spec);
     if (same && this.items.length > 0) return;
@@ -154,9 +150,6 @@ export class Card {
     });
     list.replaceChildren(...this.items.map((item) => /** @type {any} */ (item).item));
     this.element.classList.toggle('several', this.items.length > 1);
-    this.element.classList.toggle('crowded', this.items.length > 2);
-    const letters = this.spec.series.reduce((sum, series) => sum + Math.min(this.nameOf(series).length, LEGEND_NAME_MAX) + LEGEND_KEY, 0);
-    this.element.classList.toggle('tall', letters > LEGEND_ROW);
     this.pick(this.picked);
   }
 
@@ -190,10 +183,12 @@ export class Card {
 
   show() {
     if (this.chart) return;
-    const state = this.spec.series[0].states;
+    const { kind, states, unit } = this.spec.series[0];
     this.chart = new Chart(this.plotElement, {
       colours: this.spec.colours,
-      states: state,
+      steps: kind === 'state',
+      states,
+      unit,
       theme: () => this.app.theme.colours,
       zone: () => this.app.screen.zone,
       hovered: (share) => this.page.hover(share, this),
@@ -216,12 +211,12 @@ export class Card {
     if (!chart) return Infinity;
     const loading = this.past ? this.past.state === 'loading' : !this.spec.series.some((series) => scene.ring(series.id));
     this.element.classList.toggle('loading', loading);
-    if (scene.hover !== null) this.legend(scene);
+    if (scene.hover !== null) this.readOut(scene, scene.hover);
     const wait = this.waitToDraw(scene, chart);
     if (wait === 0) this.drawChart(scene, chart, loading);
     const quiet = scene.clock - this.valueAt > 2 * VALUES_MS;
-    if (this.valueDue && (scene.values || quiet)) this.bigValue(scene);
-    return Math.min(wait || Infinity, this.valueDue ? VALUES_MS : Infinity);
+    if (this.valueDue && scene.hover === null && (scene.values || quiet)) this.bigValue(scene);
+    return Math.min(wait || Infinity, this.valueDue && scene.hover === null ? VALUES_MS : Infinity);
   }
 
   /** @param {Scene} scene @param {Chart} chart @param {boolean} loading */
@@ -234,7 +229,7 @@ export class Card {
     const { from, to } = scene.span;
     this.surveys = rings.map((ring, index) => {
       const series = this.spec.series[index];
-      return ring?.survey(from, to, { periodMs: series.periodMs, hold }, scene.reported(series.id)) ?? { lo: Infinity, hi: -Infinity, gaps: [], any: false };
+      return ring?.survey(from, to, { periodMs: series.periodMs, hold }, this.known(series, scene)) ?? { lo: Infinity, hi: -Infinity, gaps: [], any: false };
     });
     const withData = this.surveys.filter((survey) => survey.any);
     this.range = this.valuesShown();
@@ -244,9 +239,18 @@ export class Card {
       withData.length > 0 ? commonGaps(withData.map((survey) => survey.gaps)) : [],
     );
     this.rings = rings;
-    if (scene.clock - this.legendAt >= LEGEND_MS) this.legend(scene);
+    if (scene.hover === null && scene.clock - this.legendAt >= LEGEND_MS) this.legend(scene.clock);
     this.cover(scene, loading, withData.length > 0);
     if (scene.clock - this.summaryAt >= SUMMARY_MS) this.summarise(scene);
+  }
+
+  /** The gaps that are known without looking at readings. Of a device that is away nothing is known since its last word, not even whether a state still stands. @param {Series} series @param {Scene} scene */
+  known(series, scene) {
+    const gaps = scene.reported(series.id);
+    const { device } = series;
+    if (series.kind !== 'state' || device.state === 'fresh') return gaps;
+    const from = this.app.lastSeen(device) ?? -Infinity;
+    return [...gaps, { from, to: Infinity, reason: device.state === 'offline' ? 'offline' : 'silent' }];
   }
 
   /**
@@ -286,48 +290,68 @@ export class Card {
     const slot = ring ? ring.slotBefore(scene.span.to) : -1;
     const fromNewest = ring && !scene.frozen && ring.newestTime > -Infinity;
     const value = fromNewest ? ring.newestValue : slot >= 0 && ring ? ring.last[slot] : NaN;
-    const text = formatValue(value, series);
-    if (setText(this.valueElement, text)) {
-      this.valueAt = scene.clock;
-      this.valueElement.classList.toggle('long', text.length > VALUE_LONG);
-    }
     const { state, lastSeen } = series.device;
     const away = state !== 'fresh' && !scene.frozen;
     this.element.classList.toggle('away', away);
-    const age = away && lastSeen !== null ? ` · ${state}, ${formatAge(scene.now - lastSeen)}` : '';
-    setText(this.ofElement, (this.items.length > 1 ? this.nameOf(series) : '') + (this.items.length > 1 ? age : age.slice(3)));
+    const age = away && lastSeen !== null ? `${state}, ${formatAge(scene.now - lastSeen)}` : '';
+    if (this.headline(value, [age])) this.valueAt = scene.clock;
+    // Two places on one card must not differ about the same reading.
+    setText(this.items[this.picked].value, formatBesideUnit(value, series));
   }
 
-  /** Values in the legend: at the crosshair, else the newest. @param {Scene} scene */
-  legend(scene) {
-    this.legendAt = scene.clock;
-    const { from, to } = this.drawnSpan;
-    const time = scene.hover === null ? to : from + scene.hover * (to - from);
+  /** Sets the big value of the picked line, and what is said beside it. @param {number} value @param {string[]} remarks @returns {boolean} whether the value differs */
+  headline(value, remarks) {
+    const series = this.spec.series[this.picked];
+    const { text, unit } = formatReading(value, series);
+    const differs = setText(this.valueElement, text);
+    if (differs) this.valueElement.classList.toggle('long', text.length > VALUE_LONG);
+    setText(this.unitElement, unit);
+    setText(this.ofElement, [this.items.length > 1 ? this.nameOf(series) : '', ...remarks].filter(Boolean).join(' · '));
+    return differs;
+  }
+
+  /** The newest values in the legend. @param {number} clock */
+  legend(clock) {
+    this.legendAt = clock;
     this.items.forEach((item, index) => {
-      const ring = this.rings[index];
-      const survey = this.surveys[index];
-      const value = ring && survey ? ring.valueAt(time, scene.hover === null ? [] : survey.gaps) : NaN;
-      setText(item.value, formatValue(value, this.spec.series[index]));
-      item.button.dataset.state = this.spec.series[index].device.state;
+      const series = this.spec.series[index];
+      setText(item.value, formatBesideUnit(this.rings[index]?.valueAt(this.drawnSpan.to, []) ?? NaN, series));
+      item.button.dataset.state = series.device.state;
     });
-    this.tip.hidden = scene.hover === null;
-    if (scene.hover === null) return;
-    this.tip.classList.toggle('left', scene.hover > 0.5);
-    setText(this.tip, this.tipAt(time, scene));
   }
 
-  /** The time under the crosshair, and what is missing there. @param {number} time @param {Scene} scene */
-  tipAt(time, scene) {
+  /** Heading and legend at the crosshair: what stood there, or why nothing did. Nothing moves and nothing is covered. @param {Scene} scene @param {number} share */
+  readOut(scene, share) {
+    const time = this.timeAt(share);
+    this.items.forEach((item, index) => {
+      const { value, gap } = this.readingAt(time, index);
+      setText(item.value, gap ? reasonFor(gap) : formatBesideUnit(value, this.spec.series[index]));
+    });
+    const { value, gap } = this.readingAt(time, this.picked);
     const { zone } = this.app.screen;
-    const stepMs = (scene.span.to - scene.span.from) / (this.chart?.width ?? 300);
-    const clock = stepMs >= 60_000 ? formatMoment(time, zone, scene.now) : formatClock(time, zone, Math.min(stepMs, 1000));
-    const found = this.surveys.flatMap((survey, index) => survey.gaps
-      .filter((gap) => time > gap.from && time < gap.to)
-      .map((gap) => ({ gap, name: this.nameOf(this.spec.series[index]) })));
-    if (found.length === 0) return clock;
-    const [{ gap, name }] = found;
-    const who = this.items.length === 1 ? '' : found.length === this.items.length ? 'all: ' : found.length === 1 ? `${name}: ` : `${found.length} series: `;
-    return `${clock}  ${who}${REASONS.get(gap.reason) ?? clean(gap.reason)}, ${formatClock(gap.from, zone)} – ${formatClock(gap.to, zone)}`;
+    const why = gap ? `${reasonFor(gap)}, ${formatClock(gap.from, zone)} – ${formatClock(gap.to, zone)}` : '';
+    this.headline(value, [this.clockAt(time, scene.now), why]);
+  }
+
+  /** @param {number} share of the width */
+  timeAt(share) {
+    const { from, to } = this.drawnSpan;
+    return from + share * (to - from);
+  }
+
+  /** A time under the crosshair, as fine as a pixel. @param {number} time @param {number} now */
+  clockAt(time, now) {
+    const { zone } = this.app.screen;
+    const stepMs = (this.drawnSpan.to - this.drawnSpan.from) / (this.chart?.width ?? 300);
+    return stepMs >= 60_000 ? formatMoment(time, zone, now) : formatClock(time, zone, Math.min(stepMs, 1000));
+  }
+
+  /** @param {number} time @param {number} index @returns {{value: number, gap: import('../types.js').Gap | undefined}} */
+  readingAt(time, index) {
+    const ring = this.rings[index];
+    const gaps = this.surveys[index]?.gaps ?? [];
+    const gap = gaps.find((one) => time > one.from && time < one.to);
+    return { value: ring && !gap ? ring.valueAt(time, []) : NaN, gap };
   }
 
   /** What lies over a chart that has nothing to show. @param {Scene} scene @param {boolean} loading @param {boolean} any */
@@ -350,7 +374,7 @@ export class Card {
       const gapWords = gaps.length > 0 ? `, ${counted(gaps.length, 'gap')}` : '';
       return series.states
         ? `${this.nameOf(series)}${gapWords}`
-        : `${this.nameOf(series)}: from ${formatValue(lo, series)} to ${formatValue(hi, series)} ${this.spec.unit}${gapWords}`;
+        : `${this.nameOf(series)}: from ${formatBesideUnit(lo, series)} to ${formatWithUnit(hi, series)}${gapWords}`;
     });
     this.plotElement.setAttribute('aria-label', `${this.spec.title}, chart. ${lines.join('; ')}. Arrow keys read values.`);
   }
@@ -364,9 +388,18 @@ export class Card {
     const share = Math.min(Math.max((this.page.hoverShare ?? 1) + way * KEY_STEP * (event.shiftKey ? 10 : 1), 0), 1);
     this.page.hover(share, null);
     this.page.frame();
-    const readings = this.items.map((item, index) => `${this.nameOf(this.spec.series[index])} ${item.value.textContent} ${this.spec.unit}`);
-    this.app.say(`${this.tip.textContent}: ${readings.join(', ')}`);
+    const time = this.timeAt(share);
+    const readings = this.spec.series.map((series, index) => {
+      const { value, gap } = this.readingAt(time, index);
+      return `${this.nameOf(series)} ${gap ? reasonFor(gap) : formatWithUnit(value, series)}`;
+    });
+    this.app.say(`${this.clockAt(time, this.app.now())}: ${readings.join(', ')}`);
   }
+}
+
+/** @param {import('../types.js').Gap} gap */
+function reasonFor(gap) {
+  return REASONS.get(gap.reason) ?? clean(gap.reason);
 }
 
 /** @param {import('../store.js').CardSpec} a @param {import('../store.js').CardSpec} b */

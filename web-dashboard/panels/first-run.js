@@ -11,9 +11,12 @@ const COPIED_MS = 2000;
 export function mount(root) {
   const panel = stamp('first-run-template');
   const { origin, host, protocol } = location;
+  // A newcomer has a source folder and cargo, not an installed device-sim.
+  const sim = `cargo run --release -p device-sim -- --hub ${protocol === 'https:' ? 'wss' : 'ws'}://${host}`;
   const commands = {
     curl: `curl -X POST ${origin}/api/v1/readings -H 'content-type: application/json' -d '{"device":"shed","readings":{"temp":21.5}}'`,
-    sim: `device-sim --hub ${protocol === 'https:' ? 'wss' : 'ws'}://${host} --device demo --devices 3 --source waveform --rate 10`,
+    sim: `${sim} --device demo --devices 3 --rate 10`,
+    host: `${sim} --source host`,
   };
   for (const [name, command] of Object.entries(commands)) {
     const box = /** @type {HTMLElement} */ (find(panel, `[data-command=${name}]`));

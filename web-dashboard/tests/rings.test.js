@@ -63,7 +63,9 @@ test('a ring never says more or less than a list of all readings would', () => {
     if (i % 100 !== 0) continue;
     const oldest = (ring.head - ring.slots + 1) * ring.stepMs;
     const kept = all.filter(([at]) => at >= oldest);
-    const survey = ring.survey(oldest, ring.head * ring.stepMs + 249, { hold: true }, []);
+    const survey = ring.survey(oldest, ring.head * ring.stepMs + 249, { hold: false }, []);
+    const older = all.filter(([at]) => at < oldest).sort(([a], [b]) => a - b).at(-1);
+    assert.equal(ring.mark[ring.slots] ? ring.time[ring.slots] : undefined, older?.[0], 'of what is older the newest is known');
     assert.equal(survey.lo, Math.min(...kept.map(([, kv]) => kv)));
     assert.equal(survey.hi, Math.max(...kept.map(([, kv]) => kv)));
   }
@@ -84,6 +86,33 @@ test('without a declared period the usual distance decides; a state stands until
   assert.equal(ringOf(50, 700, steady).survey(T, T + 26_000, { hold: false }, []).gaps.length, 1);
   assert.equal(ringOf(50, 700, steady).survey(T, T + 40_000, { hold: true }, []).gaps.length, 0);
   assert.equal(ringOf(50, 700, steady).survey(T, T + 40_000, { hold: true, periodMs: 2000 }, []).gaps.length, 2);
+});
+
+test('a state that last changed before the window stands in it', () => {
+  const hold = { hold: true };
+  const alone = ringOf(1000, 10, [[-3_600_000, 1]]);
+  assert.deepEqual(alone.survey(T, T + 9000, hold, []), { lo: 1, hi: 1, gaps: [], any: true });
+  assert.deepEqual([alone.valueAt(T, []), alone.newestValue], [1, 1]);
+
+  const changed = ringOf(1000, 10, [[-3_600_000, 1], [5000, 0]]);
+  assert.deepEqual([changed.valueAt(T + 4000, []), changed.valueAt(T + 5000, [])], [1, 0]);
+  assert.deepEqual(changed.survey(T, T + 9000, hold, []).hi, 1);
+  // It also comes after what is newer, and readings slide out of the window while one looks.
+  changed.push(T - 1_800_000, 2);
+  changed.push(T - 7_200_000, 3);
+  assert.equal(changed.valueAt(T + 4000, []), 2);
+  changed.push(T + 60_000, 1);
+  assert.equal(changed.copy().valueAt(T + 55_000, []), 0);
+});
+
+test('a state does not stand while nothing is known, and a gauge never does', () => {
+  const ring = ringOf(1000, 10, [[-3_600_000, 1]]);
+  const offline = { from: T - 60_000, to: Infinity, reason: 'offline' };
+  assert.equal(ring.survey(T, T + 9000, { hold: true }, [offline]).any, false);
+  const since = ring.survey(T, T + 9000, { hold: true }, [{ ...offline, from: T + 4000 }]);
+  assert.deepEqual([since.any, since.gaps], [true, [{ from: T + 4000, to: T + 9000, reason: 'offline' }]]);
+  const gauge = ring.survey(T, T + 9000, GAUGE, []);
+  assert.deepEqual([gauge.any, gauge.gaps], [false, [{ from: T - 3_600_000, to: T + 9000, reason: 'silent' }]]);
 });
 
 test('a missing measurement breaks the line even when readings keep coming', () => {
@@ -188,4 +217,6 @@ test('an answer from history is filled raw or as buckets', () => {
   const reduced = fill(answer, 'gauge', span, 60);
   assert.deepEqual([reduced.reduced, reduced.newestValue, reduced.survey(T, T + 60_000, { hold: true }, []).hi], [true, 5, 6]);
   assert.equal(fill(answer, 'state', span, 60).newestValue, 4);
+  const state = fill({ id: 7, device: 'a', channel: 'door', bucket_ms: null, t: [T - 900_000, T + 30_000], value: [1, 0] }, 'state', span, 300);
+  assert.deepEqual([state.valueAt(T + 10_000, []), state.valueAt(T + 40_000, [])], [1, 0], 'what stood at the left edge');
 });

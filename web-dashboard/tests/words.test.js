@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deliverySentence } from '../panels/devices.js';
 import { formatAge, formatClock, formatMoment, formatSpan, formatTick } from '../time.js';
-import { counted, formatCount, formatRate, formatStep, formatValue } from '../units.js';
+import { counted, formatAxis, formatBesideUnit, formatCount, formatRate, formatStep, formatValue, formatWithUnit } from '../units.js';
 
 const NOON = Date.UTC(2026, 10, 20, 12, 5, 9, 340);
 const HOUR = 3_600_000;
@@ -62,10 +62,30 @@ test('labels of a value axis', () => {
     ['8\u202f061\u202f750', '8M', '1\u202f009\u202f300', '1\u202f000\u202f000\u202f000']);
 });
 
+test('bytes are shortened to three digits, everything else keeps its unit', () => {
+  const bytes = { unit: 'B' };
+  assert.deepEqual([0, 999, 999.6, 1024, 12_345, 99_960, 999_499, 999_500, 7_421_000_000, 2.5e13, -2048].map((value) => formatWithUnit(value, bytes)),
+    ['0 B', '999 B', '1.00 kB', '1.02 kB', '12.3 kB', '100 kB', '999 kB', '1.00 MB', '7.42 GB', '25.0 TB', '−2.05 kB']);
+  for (const unit of ['By', 'byte', 'bytes']) assert.equal(formatWithUnit(1500, { unit, decimals: 0 }), '1.50 kB');
+  for (const unit of ['B/s', 'By/s', 'bytes/s']) assert.equal(formatWithUnit(1500, { unit }), '1.50 kB/s');
+  assert.equal(formatWithUnit(1500, { unit: 'Bq' }), '1500 Bq');
+  assert.deepEqual([formatBesideUnit(1500, bytes), formatBesideUnit(1500, { unit: 'W' }), formatBesideUnit(NaN, bytes)], ['1.50 kB', '1500', '–']);
+  assert.equal(formatWithUnit(NaN, bytes), '–');
+});
+
+test('an axis of bytes has one scale, on which neighbours differ', () => {
+  assert.deepEqual(formatAxis([0, 5e8, 1e9, 1.5e9], 5e8, 'B'), ['0', '0.5 GB', '1.0 GB', '1.5 GB']);
+  assert.deepEqual(formatAxis([7.42e9, 7.44e9], 2e7, 'By'), ['7.42 GB', '7.44 GB']);
+  assert.deepEqual(formatAxis([7.42e9, 7.42e9 + 2e5], 2e5, 'B'), ['7420.0 MB', '7420.2 MB']);
+  assert.deepEqual(formatAxis([0, 1000, 2000], 1000, 'B/s'), ['0', '1 kB', '2 kB']);
+  assert.deepEqual(formatAxis([0, 0.25, 0.5, 1], 0.25, 'B'), ['0', '', '', '1 B']);
+  assert.deepEqual(formatAxis([20, 22.5], 2.5, '°C'), ['20.0', '22.5']);
+});
+
 test('counts and rates', () => {
   assert.deepEqual([counted(1, 'reading'), counted(418, 'reading'), counted(12398, 'reading')], ['1 reading', '418 readings', '12\u202f398 readings']);
   assert.equal(formatCount(9999), '9999');
-  assert.deepEqual([12, 3400, 2_500_000].map(formatRate), ['12 B/s', '3.4 kB/s', '2.5 MB/s']);
+  assert.deepEqual([12, 3400, 2_500_000].map(formatRate), ['12 B/s', '3.40 kB/s', '2.50 MB/s']);
 });
 
 test('what became of a device\'s messages is a sentence', () => {

@@ -134,12 +134,36 @@ test('filter, search, group: the cards follow and the address keeps it', NEEDS, 
   assert.deepEqual(complaints, []);
 });
 
+test('pointing at a chart shows values in heading and legend, moves nothing and covers nothing', NEEDS, async (t) => {
+  const { page, complaints, plot } = await start(t);
+  /** Sizes and places of everything on the first card. */
+  const places = () => page.evaluate(() => ['.plot', '.u-over', '.legend', 'header'].map((selector) => {
+    const { y, height } = /** @type {Element} */ (document.querySelector(`.card ${selector}`)).getBoundingClientRect();
+    return [selector, Math.round(y), Math.round(height)];
+  }));
+  const text = (/** @type {string} */ selector) => page.evaluate((wanted) => document.querySelector(wanted)?.textContent?.trim(), selector);
+  const before = await places();
+  const { x, y, width, height } = await plot();
+  await page.mouse.move(x + width * 0.5, y + height / 2);
+  await until('the time is in the heading', async () => /^boiler-1 · \d\d:\d\d:\d\d/.test(await text('.card .of') ?? ''));
+  const readings = await page.evaluate(() => [...document.querySelectorAll('.card:first-child .reading')].map((element) => element.textContent));
+  assert.ok(readings.length === 2 && readings.every((reading) => /^[\d.]+$/.test(reading ?? '')), String(readings));
+  assert.equal(await text('.card .value'), readings[0]);
+  assert.deepEqual(await places(), before);
+  const [, axis, legend] = (await places()).map(([, top, size]) => [Number(top), Number(top) + Number(size)]);
+  assert.ok(legend[0] - axis[1] >= 20, `the time axis has its room between ${axis[1]} and ${legend[0]}`);
+  assert.equal(await page.evaluate((at) => document.elementsFromPoint(at.x, at.y)[0]?.className, { x: x + width * 0.5, y: y + 4 }), 'u-over', 'nothing lies over the data');
+  await page.mouse.move(2, 2);
+  await until('the newest again', async () => (await text('.card .of')) === 'boiler-1');
+  assert.deepEqual(complaints, []);
+});
+
 test('the arrow keys move the crosshair of a focused chart and speak', NEEDS, async (t) => {
   const { page, complaints } = await start(t);
   await page.focus('.card .plot');
   for (let i = 0; i < 40; i++) await page.keyboard.press('ArrowLeft');
   const spoken = await until('it speaks', () => page.evaluate(() => document.getElementById('voice')?.textContent));
-  assert.match(spoken, /^\d\d:\d\d:\d\d.*: boiler-1 [\d.]+ , hall [\d.]+/);
+  assert.match(spoken, /^\d\d:\d\d:\d\d.*: boiler-1 [\d.]+, hall [\d.]+/);
   assert.doesNotMatch(page.url(), /from=/, 'the page did not move');
   assert.deepEqual(complaints, []);
 });
