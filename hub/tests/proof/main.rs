@@ -15,6 +15,7 @@ mod kill;
 mod ledger;
 mod live;
 mod post;
+mod recordings;
 mod rest;
 mod shutdown;
 mod support;

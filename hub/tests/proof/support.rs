@@ -25,7 +25,7 @@ pub use cbor::cbor;
 pub use device::{Device, End, hello};
 pub use metrics::Metrics;
 pub use mount::Mount;
-pub use process::{RealHub, run_hub};
+pub use process::{RealHub, device_sim, run_hub};
 pub use rest::{Answer, get, post, request, try_status};
 pub use test_hub::{TestHub, small_config};
 pub use viewer::Viewer;

@@ -137,6 +137,17 @@ fn children_of(pid: u32) -> Vec<u32> {
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// The `device-sim` program, which stands beside the hub's when the whole workspace is built; none, and a word about it,
+/// where it does not.
+pub fn device_sim() -> Option<PathBuf> {
+    let program = Path::new(env!("CARGO_BIN_EXE_hub")).with_file_name("device-sim");
+    if !program.exists() {
+        println!("skipped: device-sim is not built (cargo build -p device-sim, or test the whole workspace)");
+        return None;
+    }
+    Some(program)
+}
+
 /// Runs the program to its end, which must come soon; gives status and what it said on standard error.
 pub async fn run_hub(arguments: &[&str], environment: &[(&str, &str)], folder: &Path) -> (ExitStatus, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hub"));
