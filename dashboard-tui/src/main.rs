@@ -34,7 +34,9 @@ fn start(options: &Options) -> anyhow::Result<()> {
     runtime.block_on(async {
         if options.once {
             let (handle, mut events) = client::live::connect(settings.live.clone());
-            once::run(&handle, &mut events, &settings.hub, &mut io::stdout().lock()).await?;
+            let wanted =
+                once::Wanted { hub: &settings.hub, device: settings.device.as_deref(), patience: once::ANSWER_MAX };
+            once::run(&handle, &mut events, wanted, &mut io::stdout().lock(), &mut io::stderr().lock()).await?;
         } else {
             run::run(settings).await?;
         }

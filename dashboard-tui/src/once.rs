@@ -8,7 +8,10 @@ use protocol::{
     limits::WINDOW_MS_MAX,
     live::{HubMessage, control::Subscribe},
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout, timeout_at},
+};
 use unicode_width::UnicodeWidthStr;
 
 use crate::state::{
@@ -19,42 +22,79 @@ use crate::state::{
 };
 
 /// A script must not hang: longest time for everything.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+pub const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// A person who waits longer is told what for.
+const SILENT_MAX: Duration = Duration::from_secs(1);
 const HEADINGS: [&str; 6] = ["DEVICE", "STATE", "SEEN", "CHANNEL", "TIME", "VALUE"];
 
 /// Why there is no table.
 #[derive(Debug, thiserror::Error)]
 pub enum OnceError {
     /// Not everything was there in time.
-    #[error("no answer from the hub at {hub} within {} s: {reason}", ANSWER_MAX.as_secs())]
+    #[error("no answer from the hub at {hub} within {} s: {reason}", patience.as_secs_f32())]
     Late {
         /// Its `host:port`.
         hub: String,
+        /// How long it was waited for.
+        patience: Duration,
         /// What was waited for last, or why it did not come.
         reason: String,
     },
     /// The hub refused.
     #[error("the hub refused: {0}")]
     Refused(String),
+    /// There is no such device.
+    #[error("the hub at {hub} knows no device {device:?}: leave out --device to see all")]
+    Unknown {
+        /// Its `host:port`.
+        hub: String,
+        /// What was asked for.
+        device: String,
+    },
     /// The table could not be printed.
     #[error("cannot print the table")]
     Print(#[source] io::Error),
 }
 
+/// What is to be printed.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The hub's `host:port`, for messages.
+    pub hub: &'a str,
+    /// The id of one device; `None`: all of them.
+    pub device: Option<&'a str>,
+    /// Longest time for everything.
+    pub patience: Duration,
+}
+
 /// Waits for the catalogue and the newest value of every channel, and prints them to `output`: one line a channel,
-/// columns set apart by two spaces or more, the value with its unit last, times in UTC.
+/// columns set apart by two spaces or more, the value with its unit last, times in UTC. Says to `remarks` what it
+/// waits for as soon as the hub does not answer.
 pub async fn run(
     handle: &LiveHandle,
     events: &mut mpsc::Receiver<LiveEvent>,
-    hub: &str,
+    wanted: Wanted<'_>,
     output: &mut impl Write,
+    remarks: &mut impl Write,
 ) -> Result<(), OnceError> {
-    let mut collected = Collected { waits_for: "it does not answer".to_owned(), ..Collected::default() };
-    match timeout(ANSWER_MAX, collected.collect(handle, events)).await {
-        Ok(collected) => collected?,
-        Err(_) => return Err(OnceError::Late { hub: hub.to_owned(), reason: collected.waits_for }),
+    let mut collected = Collected::new(wanted.device);
+    let Wanted { hub, device, patience } = wanted;
+    let deadline = Instant::now() + patience;
+    if !timeout(SILENT_MAX.min(patience), collected.answered(handle, events)).await.unwrap_or(Ok(false))? {
+        let reason = &collected.waits_for;
+        // A remark that nobody can read is no reason to fail.
+        let seconds = patience.as_secs_f32();
+        let _ = writeln!(remarks, "dashboard-tui: waiting for the hub at {hub}, at most {seconds} s: {reason}");
     }
-    match print(collected.catalogue.devices(), output) {
+    match timeout_at(deadline, collected.collect(handle, events)).await {
+        Ok(collected) => collected?,
+        Err(_) => return Err(OnceError::Late { hub: hub.to_owned(), patience, reason: collected.waits_for }),
+    }
+    let devices: Vec<&Device> = collected.devices().collect();
+    if let (Some(device), []) = (device, devices.as_slice()) {
+        return Err(OnceError::Unknown { hub: hub.to_owned(), device: device.to_owned() });
+    }
+    match print(&devices, output) {
         // Whoever reads has seen enough (`| head`).
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         printed => printed.map_err(OnceError::Print),
@@ -62,30 +102,66 @@ pub async fn run(
 }
 
 /// What has been heard so far.
-#[derive(Default)]
-struct Collected {
+struct Collected<'a> {
+    /// The id of the only device that matters.
+    device: Option<&'a str>,
     catalogue: Catalogue,
     latest: Latest,
     complete: bool,
     waits_for: String,
 }
 
-impl Collected {
+impl<'a> Collected<'a> {
+    fn new(device: Option<&'a str>) -> Self {
+        let waits_for = "it does not answer".to_owned();
+        Self { device, catalogue: Catalogue::default(), latest: Latest::default(), complete: false, waits_for }
+    }
+
+    /// True once there is a connection, false when the first attempt failed.
+    async fn answered(
+        &mut self,
+        handle: &LiveHandle,
+        events: &mut mpsc::Receiver<LiveEvent>,
+    ) -> Result<bool, OnceError> {
+        while let Some(event) = events.recv().await {
+            let answered = match event {
+                LiveEvent::Connected => Some(true),
+                LiveEvent::Disconnected { .. } => Some(false),
+                _ => None,
+            };
+            self.hear(event, handle)?;
+            if let Some(answered) = answered {
+                return Ok(answered);
+            }
+        }
+        Ok(false)
+    }
+
     async fn collect(&mut self, handle: &LiveHandle, events: &mut mpsc::Receiver<LiveEvent>) -> Result<(), OnceError> {
         while !self.complete
             && let Some(event) = events.recv().await
         {
-            match event {
-                LiveEvent::Connecting { .. } | LiveEvent::RoundTrip(_) => {}
-                LiveEvent::Connected => {
-                    *self = Self { waits_for: "it sent no catalogue".to_owned(), ..Self::default() }
-                }
-                LiveEvent::Disconnected { reason, .. } => self.waits_for = protocol::text::clean(&reason),
-                LiveEvent::Data(data) => _ = self.latest.receive(&data, &mut self.catalogue, 0),
-                LiveEvent::Message(message) => self.take(message, handle)?,
-            }
+            self.hear(event, handle)?;
         }
         Ok(())
+    }
+
+    fn hear(&mut self, event: LiveEvent, handle: &LiveHandle) -> Result<(), OnceError> {
+        match event {
+            LiveEvent::Connecting { .. } | LiveEvent::RoundTrip(_) => {}
+            LiveEvent::Connected => {
+                *self = Self { waits_for: "it sent no catalogue".to_owned(), ..Self::new(self.device) };
+            }
+            LiveEvent::Disconnected { reason, .. } => self.waits_for = protocol::text::clean(&reason),
+            LiveEvent::Data(data) => _ = self.latest.receive(&data, &mut self.catalogue, 0),
+            LiveEvent::Message(message) => self.take(message, handle)?,
+        }
+        Ok(())
+    }
+
+    /// What is to be printed.
+    fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.catalogue.devices().iter().filter(|device| self.device.is_none_or(|id| device.id == id))
     }
 
     fn take(&mut self, message: HubMessage, handle: &LiveHandle) -> Result<(), OnceError> {
@@ -111,7 +187,7 @@ impl Collected {
     /// arrives before the answer.
     fn ask(&mut self, handle: &LiveHandle) {
         let is_unknown = |device: &&Device| self.latest.unknown(device).next().is_some();
-        match devices_selector(self.catalogue.devices().iter().filter(is_unknown)) {
+        match devices_selector(self.devices().filter(is_unknown)) {
             None => self.complete = true,
             Some(series) => {
                 "it sent no values".clone_into(&mut self.waits_for);
@@ -122,7 +198,7 @@ impl Collected {
     }
 }
 
-fn print(devices: &[Device], output: &mut impl Write) -> io::Result<()> {
+fn print(devices: &[&Device], output: &mut impl Write) -> io::Result<()> {
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     for device in devices {
         let seen = device.last_seen_ms.map_or_else(|| "-".to_owned(), utc);
@@ -173,6 +249,22 @@ mod tests {
     use super::*;
     use crate::state::sample;
 
+    #[tokio::test]
+    async fn without_a_hub_it_says_so_and_fails_in_the_end() {
+        let (handle, _) = client::live::connect(client::live::LiveConfig { url: "127.0.0.1:1".into(), token: None });
+        let (sender, mut events) = mpsc::channel(4);
+        let reason = "connection refused".to_owned();
+        let lost = LiveEvent::Disconnected { reason, retry_in: Duration::from_secs(1), attempt: 2 };
+        sender.send(lost).await.expect("room");
+        let (mut output, mut remarks) = (Vec::new(), Vec::new());
+        let wanted = Wanted { hub: "hub:8080", device: None, patience: Duration::from_millis(20) };
+        let failed = run(&handle, &mut events, wanted, &mut output, &mut remarks).await.expect_err("no hub");
+        assert_eq!(failed.to_string(), "no answer from the hub at hub:8080 within 0.02 s: connection refused");
+        let said = String::from_utf8(remarks).expect("text");
+        assert_eq!(said, "dashboard-tui: waiting for the hub at hub:8080, at most 0.02 s: connection refused\n");
+        assert!(output.is_empty());
+    }
+
     #[test]
     fn a_line_a_channel_in_columns() {
         let mut catalogue = Catalogue::default();
@@ -186,7 +278,7 @@ mod tests {
         catalogue.look_back(0, Point { time_ms: 1_770_000_000_000, value: 12_345.25 });
         catalogue.look_back(1, Point { time_ms: 1_770_000_000_000, value: 1.0 });
         let mut output = Vec::new();
-        print(catalogue.devices(), &mut output).expect("written");
+        print(&catalogue.devices().iter().collect::<Vec<_>>(), &mut output).expect("written");
         insta::assert_snapshot!(String::from_utf8(output).expect("text"), @r"
         DEVICE    STATE    SEEN                      CHANNEL  TIME                      VALUE
         bare      offline  -                         -        -                         -

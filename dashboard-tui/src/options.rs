@@ -33,7 +33,7 @@ pub struct Options {
     /// Colours; without this flag `NO_COLOR` turns them off
     #[arg(long, value_name = "THEME")]
     pub theme: Option<ThemeName>,
-    /// The device to select first
+    /// The device to select first; with --once, the only one to print
     #[arg(long, value_name = "ID")]
     pub device: Option<String>,
     /// A configuration file, see configs/dashboard-tui.toml
@@ -60,7 +60,7 @@ pub struct Settings {
     pub mouse: bool,
     /// What keys do.
     pub keymap: Keymap,
-    /// The device selected first.
+    /// The device selected first, or alone.
     pub device: Option<String>,
 }
 

@@ -132,6 +132,17 @@ impl State {
         held.unwrap_or_else(|| self.link.hub_time_ms(now_ms))
     }
 
+    /// The time that ages are counted to, hub's clock: that of the freeze, or now. A hub that is away stops the
+    /// picture, not the clock.
+    pub fn clock_ms(&self, now_ms: i64) -> i64 {
+        self.frozen.as_ref().map_or_else(|| self.link.hub_time_ms(now_ms), |frozen| frozen.at_ms)
+    }
+
+    /// True while the screen shows what was, because the hub is away: nothing on it may look fresh.
+    pub fn is_stale(&self) -> bool {
+        self.link.lost_at_ms.is_some() && self.frozen.is_none()
+    }
+
     /// The window of the chart.
     pub fn window(&self, now_ms: i64) -> Window {
         let to_ms = self.shown_ms(now_ms);

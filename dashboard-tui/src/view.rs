@@ -63,7 +63,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: Look<'_>) {
     if let Some(area) = panes.empty {
         empty::no_devices(buf, area, state, look);
     }
-    if state.link.lost_at_ms.is_some() && state.frozen.is_none() {
+    if state.is_stale() {
         for area in [panes.devices, panes.detail, panes.chart].into_iter().flatten() {
             buf.set_style(area, look.theme.stale);
         }

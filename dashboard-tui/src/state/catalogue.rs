@@ -13,13 +13,17 @@ use protocol::{
 use super::{
     rate::RateMeter,
     sort::natural,
-    trace::{Point, Trace},
+    trace::{Hold, Point, Trace},
 };
 
 /// How far back the small trend in the table looks.
 pub const TREND_MS: i64 = 300_000;
 /// Dots of the trend.
 pub const TREND_POINTS: u32 = 30;
+/// Expected times that may pass before a line is broken, where a channel says its period.
+const PERIODS_MAX: f64 = 2.5;
+/// Usual intervals that may pass before a line is broken, where it does not.
+const INTERVALS_MAX: i64 = 5;
 
 /// What a series measures; does not change with readings.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +58,16 @@ impl Channel {
             decimals: row.decimals,
             period_ms: row.period_ms.filter(|period| period.is_finite() && *period > 0.0),
             states: row.states.iter().map(|state| clean(state)).collect(),
+        }
+    }
+
+    /// How long the last reading of `readings` stands for what comes after it, milliseconds; `None` is for ever: a
+    /// state that is sent when it changes holds, and of one reading alone nobody knows when to expect the next.
+    pub fn silence_max_ms(&self, readings: &Trace) -> Option<i64> {
+        match self.period_ms {
+            Some(period_ms) => Some((period_ms * PERIODS_MAX) as i64),
+            None if self.kind == Kind::State => None,
+            None => Some(readings.interval_ms()?.saturating_mul(INTERVALS_MAX)),
         }
     }
 }
@@ -118,6 +132,16 @@ impl Device {
             channels: row.channels.iter().map(channel).collect(),
             rate: RateMeter::new(now_ms),
         }
+    }
+
+    /// The last [`TREND_MS`] before `shown_ms` of one of its channels in `width` parts: means, or what still stood;
+    /// NaN where nothing is known.
+    pub fn trend(&self, state: &ChannelState, shown_ms: i64, width: usize) -> Vec<f64> {
+        // Of a device that is silent nothing is known after its last word.
+        let known_to_ms =
+            if self.state == DeviceState::Fresh { shown_ms } else { self.last_seen_ms.unwrap_or(i64::MIN) };
+        let hold = Hold { silence_max_ms: state.channel.silence_max_ms(&state.trend), known_to_ms };
+        state.trend.means(shown_ms - TREND_MS, shown_ms, width, hold)
     }
 
     /// Everything by which the filter finds it.

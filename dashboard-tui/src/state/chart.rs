@@ -1,16 +1,11 @@
 //! The readings behind the chart: one subscription, replaced as a whole by each snapshot.
 
-use protocol::{device::Kind, live::SeriesRow, live::control::GapRow};
+use protocol::live::{SeriesRow, control::GapRow};
 
 use super::{
     catalogue::Channel,
     trace::{Point, Trace},
 };
-
-/// Expected times that may pass before a line is broken, where a channel says its period.
-const PERIODS_MAX: f64 = 2.5;
-/// Usual intervals that may pass before a line is broken, where it does not.
-const INTERVALS_MAX: i64 = 5;
 
 /// What the chart shows; a different one needs a new snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,17 +45,10 @@ pub struct Line {
 }
 
 impl Line {
-    /// How long the line may be drawn without a reading, milliseconds; `None` is for ever (a state holds).
+    /// How long the line may be drawn without a reading, milliseconds; `None` is for ever.
     pub fn silence_max_ms(&self) -> Option<i64> {
-        if self.channel.kind == Kind::State {
-            return None;
-        }
-        let expected = match self.channel.period_ms {
-            Some(period_ms) => (period_ms * PERIODS_MAX) as i64,
-            None => self.trace.interval_ms()?.saturating_mul(INTERVALS_MAX),
-        };
         // Reduced history has a point or more in each dot of the screen, wherever inside.
-        Some(expected.max(2 * self.trace.bucket_ms()))
+        self.channel.silence_max_ms(&self.trace).map(|expected| expected.max(2 * self.trace.bucket_ms()))
     }
 
     /// True when nothing is known to be missing between two neighbouring points.

@@ -118,20 +118,52 @@ impl Trace {
         Some(*intervals.select_nth_unstable(middle).1)
     }
 
-    /// The mean of each of `buckets` equal parts of the time from `from_ms` to `to_ms`; NaN where nothing was measured.
-    pub fn means(&self, from_ms: i64, to_ms: i64, buckets: usize) -> Vec<f64> {
-        let mut sums = vec![(0.0, 0_u32); buckets];
-        let span_ms = (to_ms - from_ms).max(1);
-        for point in self.points.iter().filter(|point| point.time_ms > from_ms && point.time_ms <= to_ms) {
-            let place = (point.time_ms - from_ms - 1) as f64 / span_ms as f64 * buckets as f64;
-            if !point.value.is_nan()
-                && let Some((sum, count)) = sums.get_mut(place as usize)
-            {
-                *sum += point.value;
-                *count += 1;
-            }
+    /// The mean of each of `buckets` equal parts of the time from `from_ms` to `to_ms`. A part without a reading has
+    /// what stood before, as long as `hold` allows; else NaN.
+    pub fn means(&self, from_ms: i64, to_ms: i64, buckets: usize, hold: Hold) -> Vec<f64> {
+        let mut points = self.points.iter().copied().peekable();
+        let mut standing: Option<Point> = None;
+        while let Some(point) = points.next_if(|point| point.time_ms <= from_ms) {
+            standing = Some(point);
         }
-        sums.into_iter().map(|(sum, count)| if count == 0 { f64::NAN } else { sum / f64::from(count) }).collect()
+        let span_ms = (to_ms - from_ms).max(1);
+        let end_ms = |bucket: usize| from_ms + span_ms * (bucket as i64 + 1) / buckets as i64;
+        let mut means = Vec::with_capacity(buckets);
+        for bucket in 0..buckets {
+            let (mut sum, mut count) = (0.0, 0_u32);
+            let mut missing = false;
+            while let Some(point) = points.next_if(|point| point.time_ms <= end_ms(bucket)) {
+                missing |= point.value.is_nan();
+                if !point.value.is_nan() {
+                    sum += point.value;
+                    count += 1;
+                }
+                standing = Some(point);
+            }
+            means.push(match standing {
+                _ if count > 0 => sum / f64::from(count),
+                Some(last) if !missing && hold.covers(last, end_ms(bucket) - span_ms / (2 * buckets as i64)) => {
+                    last.value
+                }
+                _ => f64::NAN,
+            });
+        }
+        means
+    }
+}
+
+/// How long a reading stands for what comes after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    /// Milliseconds; `None` is for ever.
+    pub silence_max_ms: Option<i64>,
+    /// Nothing stands after this, hub's clock.
+    pub known_to_ms: i64,
+}
+
+impl Hold {
+    fn covers(self, last: Point, time_ms: i64) -> bool {
+        time_ms <= self.known_to_ms && self.silence_max_ms.is_none_or(|max| time_ms - last.time_ms <= max)
     }
 }
 

@@ -11,7 +11,7 @@ use ratatui::{
 use super::{Look, devices, pane_title, titled, trend, wording};
 use crate::state::{
     State,
-    catalogue::{ChannelState, Device, TREND_MS, state_word},
+    catalogue::{ChannelState, Device},
 };
 
 /// Columns of the trend.
@@ -33,16 +33,18 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, state: &State, look: Look<'_>) 
 }
 
 fn reporting(device: &Device, state: &State, look: Look<'_>) -> Line<'static> {
-    let shown_ms = state.shown_ms(look.now_ms);
-    let word = format!("   {} {}", wording::glyph(device.state), state_word(device.state));
-    let mut facts = vec![if device.connected { "connected".to_owned() } else { "not connected".to_owned() }];
+    let mut facts = Vec::new();
+    if !state.is_stale() {
+        facts.push(if device.connected { "connected".to_owned() } else { "not connected".to_owned() });
+    }
     facts.push(match device.last_seen_ms {
-        Some(seen_ms) => format!("last seen {} ago", wording::age(shown_ms - seen_ms)),
+        Some(seen_ms) => format!("last seen {} ago", wording::age(state.clock_ms(look.now_ms) - seen_ms)),
         None => "never seen".to_owned(),
     });
-    facts.extend(device.rate.rate(shown_ms).map(|rate| format!("{} readings", wording::rate(rate))));
+    let rate = device.rate.rate(state.shown_ms(look.now_ms)).filter(|_| !state.is_stale());
+    facts.extend(rate.map(|rate| format!("{} readings", wording::rate(rate))));
     let facts = format!(" · {}", facts.join(" · "));
-    Line::from(vec![Span::styled(word, devices::state_style(device, look)), Span::raw(facts)])
+    Line::from(vec![Span::raw("   "), devices::verdict(device, state, look), Span::raw(facts)])
 }
 
 fn identity(device: &Device, look: Look<'_>) -> Line<'static> {
@@ -60,7 +62,7 @@ fn channels(buf: &mut Buffer, area: Rect, device: &Device, state: &State, look: 
     let trend_style = devices::trend_style(device, look);
     let rows = listed.map(|channel| {
         let marker = if Some(channel.channel.series) == picked { ">" } else { "" };
-        row(channel, marker, trend_style, state, look)
+        row(device, channel, marker, trend_style, state, look)
     });
     let heading = |text: &'static str| Line::styled(text, look.theme.dim);
     let header = Row::new([
@@ -89,17 +91,17 @@ fn channels(buf: &mut Buffer, area: Rect, device: &Device, state: &State, look: 
 }
 
 fn row(
-    channel: &ChannelState,
+    device: &Device,
+    measured: &ChannelState,
     marker: &'static str,
     trend_style: Style,
     state: &State,
     look: Look<'_>,
 ) -> Row<'static> {
-    let shown_ms = state.shown_ms(look.now_ms);
-    let ChannelState { channel, latest, trend: readings } = channel;
+    let ChannelState { channel, latest, .. } = measured;
     let value = latest.map_or_else(|| "·".to_owned(), |point| wording::value_with_unit(channel, point.value));
-    let age = latest.map_or_else(String::new, |point| wording::age(shown_ms - point.time_ms));
-    let means = readings.means(shown_ms - TREND_MS, shown_ms, TREND_WIDTH);
+    let age = latest.map_or_else(String::new, |point| wording::age(state.clock_ms(look.now_ms) - point.time_ms));
+    let means = device.trend(measured, state.shown_ms(look.now_ms), TREND_WIDTH);
     let cells = [
         Line::styled(marker, look.theme.key),
         Line::raw(wording::fit(&channel.name, 20)),

@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{Look, centred, layout::TABLE_EXTRA_ROWS, pane_title, titled, trend, wording};
 use crate::state::{
     Pane, State,
-    catalogue::{ChannelState, Device, TREND_MS, state_word},
+    catalogue::{ChannelState, Device, state_word},
 };
 
 /// From here on there is room for every column.
@@ -118,22 +118,23 @@ fn columns(state: &State, width: u16) -> Vec<(Column, u16)> {
 
 fn row<'a>(device: &Device, selected: bool, columns: &[(Column, u16)], state: &State, look: Look<'_>) -> Row<'a> {
     let shown_ms = state.shown_ms(look.now_ms);
-    let state_style = state_style(device, look);
+    let clock_ms = state.clock_ms(look.now_ms);
     let cells = columns.iter().map(|&(column, width)| {
         let width = usize::from(width);
         match column {
             Column::Marker => Line::styled(if selected { ">" } else { "" }, look.theme.key),
-            Column::State => {
-                Line::styled(format!("{} {}", wording::glyph(device.state), state_word(device.state)), state_style)
-            }
+            Column::State => Line::from(verdict(device, state, look)),
             Column::Name => Line::raw(wording::fit(&device.id, width)),
-            Column::Seen => Line::styled(seen(device, shown_ms), look.theme.dim).right_aligned(),
+            Column::Seen => Line::styled(seen(device, clock_ms), look.theme.dim).right_aligned(),
             Column::Rate => {
-                let rate = device.rate.rate(shown_ms).map_or_else(|| "…".to_owned(), wording::rate);
+                let rate = match device.rate.rate(shown_ms) {
+                    _ if state.is_stale() => "—".to_owned(),
+                    rate => rate.map_or_else(|| "…".to_owned(), wording::rate),
+                };
                 Line::styled(rate, look.theme.dim).right_aligned()
             }
             Column::Trend => {
-                let values = lead(device, state).map(|lead| lead.trend.means(shown_ms - TREND_MS, shown_ms, width));
+                let values = lead(device, state).map(|lead| device.trend(lead, shown_ms, width));
                 Line::styled(trend::text(&values.unwrap_or_default()), trend_style(device, look))
             }
             Column::Values => values(device, width, state, look),
@@ -143,17 +144,19 @@ fn row<'a>(device: &Device, selected: bool, columns: &[(Column, u16)], state: &S
 }
 
 /// How long ago a device was heard.
-pub(super) fn seen(device: &Device, shown_ms: i64) -> String {
-    device.last_seen_ms.map_or_else(|| "never".to_owned(), |seen_ms| wording::age(shown_ms - seen_ms))
+pub(super) fn seen(device: &Device, clock_ms: i64) -> String {
+    device.last_seen_ms.map_or_else(|| "never".to_owned(), |seen_ms| wording::age(clock_ms - seen_ms))
 }
 
-/// The style of a device's state.
-pub(super) fn state_style(device: &Device, look: Look<'_>) -> Style {
-    match device.state {
-        DeviceState::Fresh => look.theme.fresh,
-        DeviceState::Overdue => look.theme.overdue,
-        DeviceState::Offline => look.theme.offline,
-    }
+/// Sign and word of a device's state. While the hub is away nobody knows whether one is still fresh.
+pub(super) fn verdict(device: &Device, state: &State, look: Look<'_>) -> Span<'static> {
+    let (glyph, word, style) = match device.state {
+        DeviceState::Fresh if state.is_stale() => (wording::STALE_GLYPH, wording::STALE, look.theme.dim),
+        DeviceState::Fresh => (wording::glyph(device.state), state_word(device.state), look.theme.fresh),
+        DeviceState::Overdue => (wording::glyph(device.state), state_word(device.state), look.theme.overdue),
+        DeviceState::Offline => (wording::glyph(device.state), state_word(device.state), look.theme.offline),
+    };
+    Span::styled(format!("{glyph} {word}"), style)
 }
 
 /// The style of trends: what is not current is dim.

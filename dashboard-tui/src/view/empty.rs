@@ -10,6 +10,9 @@ use ratatui::{
 use super::{Look, layout::SMALLEST};
 use crate::{action::Action, state::State};
 
+/// With fewer rows than this nothing is spent on empty lines.
+const ROOMY: u16 = 12;
+
 /// A message for a screen on which nothing else fits.
 pub(super) fn too_small(buf: &mut Buffer, area: Rect, look: Look<'_>) {
     let (width, height) = SMALLEST;
@@ -19,8 +22,8 @@ pub(super) fn too_small(buf: &mut Buffer, area: Rect, look: Look<'_>) {
 
 /// Before the first device: how to send the first reading to this very hub.
 pub(super) fn no_devices(buf: &mut Buffer, area: Rect, state: &State, look: Look<'_>) {
-    let lines: Vec<Line<'_>> = if state.link.is_live() {
-        let command = format!("device-sim --hub {}", look.hub);
+    let mut lines: Vec<Line<'_>> = if state.link.is_live() {
+        let command = format!("cargo run --release -p device-sim -- --hub {} --devices 3", look.hub);
         let url = format!("http://{}/api/v1/readings", look.hub);
         vec![
             Line::styled("No devices yet", look.theme.strong),
@@ -42,6 +45,9 @@ pub(super) fn no_devices(buf: &mut Buffer, area: Rect, state: &State, look: Look
             Line::styled(format!("{reconnect} connects at once, {quit} leaves"), look.theme.dim),
         ]
     };
+    if area.height < ROOMY {
+        lines.retain(|line| line.width() > 0);
+    }
     let height = lines.len() as u16;
     let width = (lines.iter().map(Line::width).max().unwrap_or(0) as u16).min(area.width);
     let top = area.height.saturating_sub(height) / 3;

@@ -14,13 +14,17 @@ use crate::{
     theme::Theme,
 };
 
+const PROGRAM: &str = "Highwater";
+
 /// Draws the header. What does not fit goes in this order: the program's name, the words of the counts, the hub.
 pub(super) fn draw(buf: &mut Buffer, area: Rect, state: &State, look: Look<'_>) {
     let frozen = frozen(state, look);
     let link = link(state, look.theme);
-    let name = state.link.hub.as_deref().unwrap_or(look.hub);
+    // A hub that nobody named is called like the program: its address says more.
+    let named = state.link.hub.as_deref().filter(|name| !name.eq_ignore_ascii_case(PROGRAM));
+    let name = named.unwrap_or(look.hub);
     let hub = vec![Span::styled(name.to_owned(), look.theme.strong), Span::raw("  ")];
-    let program = vec![Span::styled(" Highwater", look.theme.focus), Span::raw("  ")];
+    let program = vec![Span::styled(format!(" {PROGRAM}"), look.theme.focus), Span::raw("  ")];
     let room = usize::from(area.width);
     let candidates = [
         ([program, hub.clone()].concat(), true),
@@ -63,17 +67,20 @@ fn frozen(state: &State, look: Look<'_>) -> Vec<Span<'static>> {
 
 fn counts(state: &State, theme: &Theme, words: bool) -> Line<'static> {
     let counts = state.catalogue.counts();
-    let states = [
+    let by_state = [
         (DeviceState::Fresh, counts.fresh, theme.fresh),
         (DeviceState::Overdue, counts.overdue, theme.overdue),
         (DeviceState::Offline, counts.offline, theme.offline),
     ];
     let mut line = Line::default();
-    for (state, count, style) in states {
+    for (of, count, style) in by_state {
+        let unknown = of == DeviceState::Fresh && state.is_stale();
         // What is not there needs no attention.
-        let style = if count == 0 { theme.dim } else { style };
-        let word = if words { format!(" {}", state_word(state)) } else { String::new() };
-        line.push_span(Span::styled(format!("{} {count}{word}", wording::glyph(state)), style));
+        let style = if count == 0 || unknown { theme.dim } else { style };
+        let glyph = if unknown { wording::STALE_GLYPH } else { wording::glyph(of) };
+        let word = if unknown { wording::STALE } else { state_word(of) };
+        let word = if words { format!(" {word}") } else { String::new() };
+        line.push_span(Span::styled(format!("{glyph} {count}{word}"), style));
         line.push_span(Span::raw(if words { "  " } else { " " }));
     }
     line

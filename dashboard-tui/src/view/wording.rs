@@ -12,6 +12,11 @@ const DECIMALS_MAX: u8 = 6;
 /// From here on thousands are set apart.
 const GROUPED_FROM: f64 = 10_000.0;
 
+/// The sign of a device that was fresh when the hub was last heard.
+pub const STALE_GLYPH: &str = "?";
+/// The word for it.
+pub const STALE: &str = "stale";
+
 /// The sign of a device's state: told apart by shape, not only by colour.
 pub fn glyph(state: DeviceState) -> &'static str {
     match state {

@@ -44,6 +44,36 @@ fn reconnecting() {
 }
 
 #[test]
+fn while_the_hub_is_away_ages_grow_and_nothing_looks_fresh() {
+    let mut screen = Screen::live(120, 40, farm::devices());
+    assert!(screen.text().contains("● fresh"));
+    screen.lose();
+    screen.now_ms += 48_000;
+    let text = screen.text();
+    let boiler = text.lines().find(|line| line.contains("boiler-2")).expect("listed");
+    assert!(boiler.contains("? stale") && boiler.contains("1 m"), "{boiler}");
+    assert!(!text.contains("fresh"), "{text}");
+    screen.keys("e");
+    assert!(screen.text().contains("? stale · last seen 1 m ago"), "{}", screen.text());
+    screen.connect(farm::devices());
+    assert!(screen.text().contains("● fresh"));
+}
+
+#[test]
+fn a_hub_that_nobody_named_goes_by_its_address() {
+    let mut screen = Screen::new(80, 24, &["--hub", "hub.local:9000"]);
+    screen.hub(LiveEvent::Connected);
+    let [mut welcome, catalogue] = farm::greeting(farm::devices(), screen.now_ms);
+    if let HubMessage::Welcome { hub, .. } = &mut welcome {
+        "highwater".clone_into(hub);
+    }
+    screen.hub(LiveEvent::Message(welcome));
+    screen.hub(LiveEvent::Message(catalogue));
+    let header = screen.text().lines().next().expect("a header").to_owned();
+    assert!(header.contains("Highwater  hub.local:9000  ● Live") && !header.contains("highwater"), "{header}");
+}
+
+#[test]
 fn empty() {
     for (width, height) in SIZES {
         let mut screen = Screen::live(width, height, Vec::new());

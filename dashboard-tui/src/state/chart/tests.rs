@@ -1,3 +1,5 @@
+use protocol::device::Kind;
+
 use super::*;
 use crate::state::sample;
 

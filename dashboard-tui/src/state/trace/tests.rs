@@ -66,8 +66,14 @@ fn the_newest_at_a_time_and_the_usual_interval() {
 }
 
 #[test]
-fn means_hold_gaps_as_nan() {
-    let trace = trace(1, &[(1, 1.0), (2, 3.0), (31, 7.0), (40, f64::NAN)]);
-    let means = trace.means(0, 40, 4);
-    assert_eq!(format!("{means:?}"), "[2.0, NaN, NaN, 7.0]");
+fn means_are_of_what_was_measured_or_still_stood_and_gaps_are_nan() {
+    let readings = trace(1, &[(1, 1.0), (2, 3.0), (31, 7.0), (40, f64::NAN)]);
+    let means =
+        |silence_max_ms, known_to_ms| format!("{:?}", readings.means(0, 60, 6, Hold { silence_max_ms, known_to_ms }));
+    assert_eq!(means(Some(5), 60), "[2.0, NaN, NaN, 7.0, NaN, NaN]", "long silence is a hole");
+    assert_eq!(means(Some(15), 60), "[2.0, 3.0, NaN, 7.0, NaN, NaN]", "a slow channel has none");
+    assert_eq!(means(None, 60), "[2.0, 3.0, 3.0, 7.0, NaN, NaN]", "a state holds, until it could not be measured");
+    assert_eq!(means(None, 15), "[2.0, 3.0, NaN, 7.0, NaN, NaN]", "of a silent device nothing is known");
+    let old = trace(1, &[(-500, 4.0)]);
+    assert_eq!(old.means(0, 20, 2, Hold { silence_max_ms: None, known_to_ms: 20 }), [4.0, 4.0]);
 }
