@@ -7,7 +7,7 @@ use std::{
 
 use protocol::close;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     time::{Instant, sleep, sleep_until},
 };
 
@@ -57,12 +57,12 @@ impl Link {
 
     pub(super) async fn run(mut self) {
         let shared = self.shared.clone();
-        tokio::select! {
-            () = keep_synced(&shared) => {}
-            () = self.keep_connected() => {}
-        }
-        // A push of the last moment reaches the disk too.
-        sync_once(&shared).await;
+        let ended = Notify::new();
+        let connected = async {
+            self.keep_connected().await;
+            ended.notify_one();
+        };
+        tokio::join!(connected, keep_synced(&shared, &ended));
         let mut state = shared.lock();
         state.outbox.tidy();
         shared.note(&mut state, |stats| stats.connected = false);
@@ -201,14 +201,19 @@ async fn over(mut orders: watch::Receiver<Order>, shared: &Shared) {
 }
 
 /// Syncs the spool's files whenever something was written to them; one sync at a time, so that what is written
-/// meanwhile shares the next one.
-async fn keep_synced(shared: &Shared) {
+/// meanwhile shares the next one, and a file is never deleted while another thread still syncs the one after it.
+async fn keep_synced(shared: &Shared, ended: &Notify) {
     loop {
         while sync_once(shared).await {
             shared.sendable.notify_one();
         }
-        shared.unsynced.notified().await;
+        tokio::select! {
+            () = shared.unsynced.notified() => {}
+            () = ended.notified() => break,
+        }
     }
+    // A push of the last moment reaches the disk too.
+    while sync_once(shared).await {}
 }
 
 async fn sync_once(shared: &Shared) -> bool {

@@ -168,6 +168,26 @@ fn a_damaged_file_loses_what_stands_behind_the_damage_and_says_so() {
 }
 
 #[test]
+fn a_file_goes_only_when_what_was_written_after_it_is_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = on_disk(folder.path());
+    push(&mut outbox, 1, 1_000);
+    sync(&mut outbox);
+    // Far beyond the bound: a power cut now may take every file that came later.
+    for id in 2..=300 {
+        push(&mut outbox, id, 1_000);
+    }
+    assert!(outbox.dropped() > 100);
+    let first_on_disk = |outbox: &Outbox| {
+        let files = outbox.folder.as_ref().unwrap().list().unwrap();
+        *files.values().next().unwrap().keys().next().unwrap()
+    };
+    assert_eq!(first_on_disk(&outbox), 1, "the only file that is sure to tell of message 1");
+    sync(&mut outbox);
+    assert_eq!(Some(first_on_disk(&outbox)), outbox.front().oldest());
+}
+
+#[test]
 fn a_disk_that_fails_leaves_the_queue_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let mut outbox = on_disk(&folder.path().join("spool"));

@@ -3,13 +3,17 @@
 //! Owns the segments. A segment in memory gives up frame by frame; one with a file is deleted as a whole, and its
 //! frames are in memory only while they are new or being sent. When the disk fails the queue goes on in memory and
 //! says so in the log: losing durability is better than losing readings.
+//!
+//! A file that is done with is deleted only when what was written after it is on the disk. The name of the oldest file
+//! is what tells, after a power cut, which messages went before it; a spool without any file could not tell that it
+//! had lost some.
 
 use std::{
     collections::VecDeque,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     ops::Range,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -35,11 +39,13 @@ pub(crate) enum Place {
     End,
 }
 
-/// Files whose newest records are not on the disk yet. Syncing blocks: it belongs on a thread that may.
+/// Files whose newest records are not on the disk yet, and files that may go once they are. Both blocks: it belongs on
+/// a thread that may.
 #[derive(Debug)]
 pub(crate) struct SyncWork {
     files: Vec<Arc<File>>,
     directory: Option<Arc<File>>,
+    done: Vec<PathBuf>,
     /// Every message up to this number is on disk afterwards.
     through: u64,
 }
@@ -49,7 +55,11 @@ impl SyncWork {
         for file in &self.files {
             file.sync_data()?;
         }
-        self.directory.as_ref().map_or(Ok(()), |directory| directory.sync_all())
+        if let Some(directory) = &self.directory {
+            directory.sync_all()?;
+        }
+        self.done.iter().for_each(|path| delete(path));
+        Ok(())
     }
 
     pub(crate) fn through(&self) -> u64 {
@@ -105,6 +115,8 @@ struct Disk {
     tail: Option<Arc<File>>,
     unsynced: Vec<Arc<File>>,
     names_unsynced: bool,
+    /// Files that are done with; they go with the next sync.
+    done: Vec<PathBuf>,
     synced: u64,
     scratch: Vec<u8>,
 }
@@ -221,11 +233,17 @@ impl Queue {
         }
     }
 
-    /// Forgets messages up to `through`, and deletes files that hold nothing else.
+    /// Forgets messages up to `through`; files that hold nothing else go with the next sync.
     pub(crate) fn trim(&mut self, through: u64) {
         self.first = self.first.max((through + 1).min(self.next));
         while self.segments.len() > 1 && self.segments[0].end <= self.first {
-            self.remove_front();
+            let front = self.segments.pop_front().expect("there are two");
+            self.byte_len -= front.byte_len;
+            match (front.path, &mut self.disk) {
+                (Some(path), Some(disk)) => disk.done.push(path),
+                (Some(path), None) => delete(&path),
+                (None, _) => {}
+            }
         }
         for segment in self.segments.iter_mut().take_while(|segment| segment.first < self.first) {
             self.byte_len -= segment.advance(self.first);
@@ -253,22 +271,24 @@ impl Queue {
         Some(dropped)
     }
 
-    /// Deletes every file.
+    /// Deletes every file at once: nothing is owed to the hub any more.
     pub(crate) fn remove(&mut self) {
-        while !self.segments.is_empty() {
-            self.remove_front();
-        }
+        let done = self.disk.as_mut().map(|disk| std::mem::take(&mut disk.done)).unwrap_or_default();
+        let held = self.segments.drain(..).filter_map(|segment| segment.path);
+        done.into_iter().chain(held).for_each(|path| delete(&path));
+        self.byte_len = 0;
     }
 
     /// What has to be synced before more may be sent.
     pub(crate) fn sync_work(&mut self) -> Option<SyncWork> {
         let through = self.next - 1;
         let disk = self.disk.as_mut()?;
-        if disk.unsynced.is_empty() {
+        if disk.unsynced.is_empty() && disk.done.is_empty() {
             return None;
         }
         let directory = std::mem::take(&mut disk.names_unsynced).then(|| disk.folder.directory()).flatten();
-        Some(SyncWork { files: std::mem::take(&mut disk.unsynced), directory, through })
+        let (files, done) = (std::mem::take(&mut disk.unsynced), std::mem::take(&mut disk.done));
+        Some(SyncWork { files, directory, done, through })
     }
 
     /// Takes note of how [`SyncWork::run`] went. A sync is never tried again: after a failed one the system may
@@ -338,15 +358,11 @@ impl Queue {
             tracing::error!(%folder, %error, "the spool cannot be written to disk: it goes on in memory");
         }
     }
+}
 
-    fn remove_front(&mut self) {
-        let Some(front) = self.segments.pop_front() else { return };
-        self.byte_len -= front.byte_len;
-        if let Some(path) = front.path
-            && let Err(error) = fs::remove_file(&path)
-        {
-            tracing::warn!(path = %path.display(), %error, "cannot delete a spool file that is done with");
-        }
+fn delete(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        tracing::warn!(path = %path.display(), %error, "cannot delete a spool file that is done with");
     }
 }
 
@@ -389,6 +405,7 @@ impl Disk {
             tail: None,
             unsynced: Vec::new(),
             names_unsynced: false,
+            done: Vec::new(),
             synced: 0,
             scratch: Vec::new(),
         }

@@ -67,7 +67,8 @@ struct Life {
     pushed: BTreeMap<u64, (u64, u64)>,
     unsynced: HashSet<u64>,
     cut_off: HashSet<u64>,
-    /// The files as of the last sync.
+    /// What may be there after a power cut: the files as of the last sync, and deleted ones whose deletion has not
+    /// reached the disk.
     on_disk: BTreeMap<PathBuf, Vec<u8>>,
     gaps_allowed: bool,
     power_was_cut: bool,
@@ -119,12 +120,19 @@ impl Life {
     }
 
     fn sync(&mut self) {
+        let files = self.files();
+        // A new name takes the whole folder to the disk, earlier deletions included, but none of this sync's own.
+        if files.keys().any(|path| !self.on_disk.contains_key(path)) {
+            self.on_disk.clear();
+        }
+        self.on_disk.extend(files);
         sync(self.outbox());
         self.unsynced.clear();
-        if let Some(folder) = &self.folder {
-            let files = spool_files(folder.path()).into_iter();
-            self.on_disk = files.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
-        }
+    }
+
+    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let Some(folder) = &self.folder else { return BTreeMap::new() };
+        spool_files(folder.path()).into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
     }
 
     /// One connection that breaks after a random number of items; acks may get lost with it.
@@ -177,6 +185,7 @@ impl Life {
                 fs::write(path, bytes).unwrap();
             }
         }
+        self.on_disk = self.files();
         self.cut_off.extend(self.unsynced.drain());
         self.start();
     }
@@ -241,10 +250,10 @@ fn spool_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The same lives every time, so that a change makes this fail and not the dice; `SEED=n` lives another one.
+/// So many lives from a random seed on; `SEED=n` repeats one.
 fn lives(count: u64, disk: bool) {
     let given = env::var("SEED").ok().map(|seed| seed.parse().expect("SEED is a number"));
-    let first = given.unwrap_or(1);
+    let first = given.unwrap_or_else(|| rand::random::<u32>().into());
     for seed in first..first + if given.is_some() { 1 } else { count } {
         println!("SEED={seed}");
         let mut life = Life::new(seed, disk);
