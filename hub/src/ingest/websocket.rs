@@ -48,6 +48,9 @@ const READ_BUFFER_BYTES: usize = 4 * 1024;
 const WRITE_BUFFER_BYTES: usize = 4 * 1024;
 /// What may wait for a device that does not read.
 const WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
+/// Control messages a second that one device may send on average, a second's worth at once; faster ones are slowed down.
+/// A device has a few to say; a hello with 256 channels costs half a millisecond of everybody's time (measured).
+const CONTROL_PER_SECOND: u32 = 64;
 /// A device that takes nothing for so long is dropped.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A message that the pipeline does not take for so long (a full disk, history behind) ends the connection: the device
@@ -84,6 +87,7 @@ pub async fn upgrade(State(web): State<Arc<Web>>, permit: Permit, upgrade: WebSo
                 link: Arc::new(Link::default()),
                 pipeline: web.pipeline.clone(),
                 budget: Budget::new(web.ingest.messages_per_second),
+                control_budget: Budget::new(CONTROL_PER_SECOND),
                 web,
                 socket,
                 has_said_hello: false,
@@ -102,6 +106,7 @@ struct Session {
     socket: WebSocket,
     has_said_hello: bool,
     budget: Budget,
+    control_budget: Budget,
 }
 
 /// Why a session ends.
@@ -213,11 +218,13 @@ impl Session {
     }
 
     async fn on_message(&mut self, bytes: Bytes, now: Instant) -> Result<(), End> {
-        if let Some(wait) = self.budget.take(now) {
+        let kind = codec::item_kind(codec::strip_self_described(&bytes));
+        let waits = [self.budget.take(now), (kind == ItemKind::Map).then(|| self.control_budget.take(now)).flatten()];
+        if let Some(wait) = waits.into_iter().flatten().max() {
             self.web.metrics.messages_slowed.inc();
             tokio::time::sleep(wait).await;
         }
-        match codec::item_kind(codec::strip_self_described(&bytes)) {
+        match kind {
             ItemKind::Array if self.has_said_hello => {
                 let (pipeline, connection) = (self.pipeline.clone(), self.number);
                 self.bring(pipeline.frame(connection, bytes)).await

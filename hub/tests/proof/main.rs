@@ -7,6 +7,7 @@
 #![allow(clippy::float_cmp, reason = "a reading comes back as it was sent, to the last bit")]
 
 mod clocks;
+mod device_examples;
 mod disk;
 mod doors;
 mod happy;
@@ -19,3 +20,4 @@ mod recordings;
 mod rest;
 mod shutdown;
 mod support;
+mod tidy;

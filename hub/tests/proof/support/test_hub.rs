@@ -5,7 +5,10 @@ use std::{ops::Deref, path::Path, sync::Arc, time::Duration};
 use hub::{Config, Hub, StopHandle, pipeline::CommitInterval, pipeline::Ended};
 use protocol::close;
 use tempfile::TempDir;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, ToSocketAddrs},
+    task::JoinHandle,
+};
 
 use super::{Api, in_time};
 
@@ -30,11 +33,11 @@ impl TestHub {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let mut config = small_config(folder.path());
         change(&mut config);
-        Self::run(folder, config).await
+        Self::run(folder, config, "127.0.0.1:0").await
     }
 
-    async fn run(folder: Arc<TempDir>, config: Config) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    async fn run(folder: Arc<TempDir>, config: Config, listen: impl ToSocketAddrs) -> Self {
+        let listener = TcpListener::bind(listen).await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let hub = Hub::build(&config).expect("a hub");
         let stop = StopHandle::new();
@@ -52,7 +55,15 @@ impl TestHub {
     pub async fn restart(self) -> Self {
         let (folder, config) = (Arc::clone(&self.folder), self.config.clone());
         assert_eq!(self.stop(close::RESTARTING).await, Ended::Stopped);
-        Self::run(folder, config).await
+        Self::run(folder, config, "127.0.0.1:0").await
+    }
+
+    /// Stops it, waits for this, and starts it again on the same data and the same port.
+    pub async fn restart_after(self, meanwhile: impl Future<Output = ()>) -> Self {
+        let (folder, config, address) = (Arc::clone(&self.folder), self.config.clone(), self.api.address);
+        assert_eq!(self.stop(close::RESTARTING).await, Ended::Stopped);
+        meanwhile.await;
+        Self::run(folder, config, address).await
     }
 }
 
