@@ -18,8 +18,11 @@ use super::{
 
 /// How far back the small trend in the table looks.
 pub const TREND_MS: i64 = 300_000;
-/// Dots of the trend.
-pub const TREND_POINTS: u32 = 30;
+/// Points of the trend that the hub is asked for. It keeps three of each stretch of time, wherever inside; so many that
+/// a stretch is shorter than a character of the widest trend, or characters between them would look like holes.
+pub const TREND_POINTS: u32 = 72;
+/// Such a stretch, milliseconds.
+pub const TREND_STRETCH_MS: i64 = TREND_MS * 3 / TREND_POINTS as i64;
 /// Expected times that may pass before a line is broken, where a channel says its period.
 const PERIODS_MAX: f64 = 2.5;
 /// Usual intervals that may pass before a line is broken, where it does not.
@@ -118,7 +121,7 @@ impl Device {
         let channel = |row: &SeriesRow| ChannelState {
             channel: Channel::new(row),
             latest: None,
-            trend: Trace::new(TREND_MS / i64::from(TREND_POINTS)),
+            trend: Trace::new(TREND_STRETCH_MS),
         };
         Self {
             id: clean(&row.id),

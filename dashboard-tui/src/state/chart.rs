@@ -47,8 +47,8 @@ pub struct Line {
 impl Line {
     /// How long the line may be drawn without a reading, milliseconds; `None` is for ever.
     pub fn silence_max_ms(&self) -> Option<i64> {
-        // Reduced history has a point or more in each dot of the screen, wherever inside.
-        self.channel.silence_max_ms(&self.trace).map(|expected| expected.max(2 * self.trace.bucket_ms()))
+        // Of three dots the hub keeps three points, wherever inside.
+        self.channel.silence_max_ms(&self.trace).map(|expected| expected.max(4 * self.trace.bucket_ms()))
     }
 
     /// True when nothing is known to be missing between two neighbouring points.

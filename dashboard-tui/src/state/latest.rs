@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use protocol::live::{LiveData, SeriesRow};
 
 use super::{
-    catalogue::{Catalogue, Device, TREND_MS, TREND_POINTS},
+    catalogue::{Catalogue, Device, TREND_STRETCH_MS},
     subscriptions::TABLE_HZ,
     trace::{Point, Trace},
 };
@@ -49,7 +49,7 @@ impl Latest {
 
     /// The table's snapshot begins.
     pub fn begin(&mut self, number: u64, rows: &[SeriesRow]) {
-        let trend = || Trace::new(TREND_MS / i64::from(TREND_POINTS));
+        let trend = || Trace::new(TREND_STRETCH_MS);
         self.arriving = Some(Arriving { number, trends: rows.iter().map(|row| (row.id, trend())).collect() });
     }
 

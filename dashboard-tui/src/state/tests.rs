@@ -105,7 +105,7 @@ fn rows(count: u32) -> Vec<DeviceRow> {
 fn only_what_is_shown_is_asked_for() {
     let rows = rows(3);
     let mut desk = Desk::with(&rows);
-    assert_eq!(desk.asks(), ["1 */* 300000 30", "2 node-0/* 300000 256"]);
+    assert_eq!(desk.asks(), ["1 */* 300000 72", "2 node-0/* 300000 256"]);
     assert!(desk.asks().is_empty(), "nothing twice");
     desk.state.table.selected = Some("node-2".into());
     desk.state.pick = Some("hum".into());

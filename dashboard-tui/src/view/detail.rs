@@ -42,7 +42,7 @@ fn reporting(device: &Device, state: &State, look: Look<'_>) -> Line<'static> {
         None => "never seen".to_owned(),
     });
     let rate = device.rate.rate(state.shown_ms(look.now_ms)).filter(|_| !state.is_stale());
-    facts.extend(rate.map(|rate| format!("{} readings", wording::rate(rate))));
+    facts.extend(rate.map(|rate| format!("readings {}", wording::rate(rate))));
     let facts = format!(" · {}", facts.join(" · "));
     Line::from(vec![Span::raw("   "), devices::verdict(device, state, look), Span::raw(facts)])
 }

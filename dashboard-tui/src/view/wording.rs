@@ -109,8 +109,36 @@ pub fn value(channel: &Channel, value: f64) -> String {
     }
 }
 
-/// A value of a channel with its unit.
+/// The scales of bytes, the largest first.
+const BYTE_SCALES: [(f64, &str); 5] = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")];
+
+/// What follows the bytes in a unit (`""` or `"/s"`); `None`: it is no unit of bytes. `By` is UCUM's name.
+fn bytes_per(unit: &str) -> Option<&str> {
+    let (name, per) = unit.strip_suffix("/s").map_or((unit, ""), |name| (name, "/s"));
+    matches!(name, "B" | "By" | "byte" | "bytes").then_some(per)
+}
+
+/// The scale on which `largest` bytes are short and steps of `step` differ within three decimals, with its name;
+/// `None`: the channel measures no bytes.
+pub fn byte_scale(channel: &Channel, largest: f64, step: f64) -> Option<(f64, &'static str)> {
+    bytes_per(&channel.unit)?;
+    BYTE_SCALES.into_iter().find(|(least, _)| largest >= *least && step >= least / 1e3).or(Some((1.0, "B")))
+}
+
+/// A value of a channel with its unit; bytes as three digits of kB, MB, GB or TB.
 pub fn value_with_unit(channel: &Channel, measured: f64) -> String {
+    if let (Some(per), false) = (bytes_per(&channel.unit), measured.is_nan()) {
+        // From 999.5 on a number of three digits is rounded up to the next scale.
+        let fits = |(least, _): &(f64, &str)| measured.abs() >= 0.9995 * least;
+        let (scale, name) = BYTE_SCALES.into_iter().find(fits).unwrap_or((1.0, "B"));
+        let decimals = match (measured / scale).abs() {
+            _ if scale <= 1.0 => 0,
+            digits if digits >= 99.95 => 0,
+            digits if digits >= 9.995 => 1,
+            _ => 2,
+        };
+        return format!("{} {name}{per}", number(measured / scale, decimals));
+    }
     let text = value(channel, measured);
     if channel.unit.is_empty() || measured.is_nan() { text } else { format!("{text} {}", channel.unit) }
 }
@@ -171,6 +199,22 @@ mod tests {
         channel.kind = Kind::State;
         channel.states = vec!["closed".into(), "open".into()];
         assert_eq!([1.0, 7.0].map(|v| value(&channel, v)), ["open", "7"]);
+    }
+
+    #[test]
+    fn bytes_are_shortened_to_three_digits() {
+        let mut channel = Channel::new(&sample::series_row("a", "mem", 0));
+        channel.unit = "B".into();
+        let texts = [0.0, 999.0, 999.6, 12_345.0, 99_960.0, 999_500.0, 7_421_000_000.0, -2_048.0]
+            .map(|bytes| value_with_unit(&channel, bytes));
+        assert_eq!(texts, ["0 B", "999 B", "1.00 kB", "12.3 kB", "100 kB", "1.00 MB", "7.42 GB", "-2.05 kB"]);
+        assert_eq!(byte_scale(&channel, 7.44e9, 2e7), Some((1e9, "GB")));
+        assert_eq!(byte_scale(&channel, 7.44e9, 2e5), Some((1e6, "MB")));
+        channel.unit = "By/s".into();
+        assert_eq!(value_with_unit(&channel, 1_500.0), "1.50 kB/s");
+        assert_eq!(value_with_unit(&channel, f64::NAN), "—");
+        channel.unit = "Bq".into();
+        assert_eq!(byte_scale(&channel, 1.0, 1.0), None);
     }
 
     #[test]

@@ -63,6 +63,24 @@ fn a_late_reading_does_not_become_the_newest_but_a_snapshot_may_take_one_back() 
 }
 
 #[test]
+fn a_trend_has_no_hole_where_the_hub_kept_three_points_of_each_stretch() {
+    let (mut catalogue, _) = catalogue(&["a"]);
+    let mut history = Trace::new(TREND_STRETCH_MS);
+    for stretch in 0..=TREND_MS / TREND_STRETCH_MS {
+        // The extremes at once, then nothing new until the last: as far apart as they can be.
+        for within_ms in [0, 500, TREND_STRETCH_MS - 500] {
+            history.push(point(stretch * TREND_STRETCH_MS + within_ms, 1.0));
+        }
+    }
+    catalogue.replace(0, history);
+    let device = &catalogue.devices()[0];
+    for (width, offset_ms) in [(16, 0), (16, 7_000), (16, 12_000), (10, 3_000)] {
+        let trend = device.trend(&device.channels[0], TREND_MS + offset_ms, width);
+        assert!(trend.iter().all(|value| value.is_finite()), "{width} {offset_ms}: {trend:?}");
+    }
+}
+
+#[test]
 fn text_that_steers_a_terminal_is_taken_out() {
     let mut row = sample::device_row("a", DeviceState::Fresh, &["temp"]);
     row.title = Some("\u{1b}[2Jboiler\u{202e}".into());

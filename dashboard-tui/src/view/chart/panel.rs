@@ -65,7 +65,14 @@ impl<'a> Plot<'a> {
     }
 
     fn label(&self, tick: f64) -> String {
-        match self.lines.first().map(|line| &line.channel) {
+        let channel = self.lines.first().map(|line| &line.channel);
+        let step = self.scale.ticks.windows(2).next().map_or(tick.abs(), |pair| pair[1] - pair[0]);
+        let largest = self.scale.low.abs().max(self.scale.high.abs());
+        if let Some((scale, name)) = channel.and_then(|channel| wording::byte_scale(channel, largest, step)) {
+            let decimals = (-(step / scale).log10().floor()).clamp(0.0, 3.0) as u8;
+            return format!("{} {name}", wording::number(tick / scale, decimals));
+        }
+        match channel {
             Some(channel) if !channel.states.is_empty() => wording::value(channel, tick),
             _ if tick.abs() >= 1e9 => format!("{tick:.1e}"),
             _ => wording::number(tick, self.scale.decimals),
@@ -124,7 +131,7 @@ impl<'a> Plot<'a> {
             && line.channel.kind != Kind::State
             && let Some((least, greatest)) = extremes(&self.lines, self.window)
         {
-            let text = |value| wording::value(&line.channel, value);
+            let text = |value| wording::value_with_unit(&line.channel, value);
             let text = format!("min {}  max {}", text(least), text(greatest));
             legend.push_span(Span::styled(text, look.theme.dim));
         }
