@@ -1,7 +1,8 @@
 //! Simulated devices whose channels obey physics: a daily curve, thermostats, doors, meters, a shaking bearing.
 //!
 //! Owns the models and their randomness. Takes the time and gives samples; the same seed, number, start and times give
-//! the same samples, however the polls are spread. Reads nothing, not even a clock. A device takes some 2 KiB.
+//! the same samples, however the polls are spread. What meters count depends on seed, number and time alone: it goes on
+//! when the simulator is started again. Reads nothing, not even a clock. A device takes some 2 KiB.
 
 mod boiler;
 mod climate;
@@ -14,6 +15,7 @@ pub(crate) mod noise;
 mod plant;
 mod press;
 mod profile;
+mod spells;
 #[cfg(test)]
 mod tests;
 mod thermostat;
@@ -74,11 +76,12 @@ impl Waveform {
         }
         // Fibonacci hashing: neighbours in the fleet get seeds far apart.
         let mut rng = Rng::seed_from_u64(config.seed ^ u64::from(config.index).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        // First of all, for its meters are to be the same at every rate.
+        let plant = config.profile.unwrap_or_else(|| Profile::of(config.index)).plant(now_us, &mut rng);
         let period_us = (1e6 / config.rate_hz).round() as i64;
         // A fleet spreads over the period, on whole milliseconds: those are short on the wire.
         let phase_us = rng.random_range(0..(period_us / 1_000).max(1)) * 1_000;
         let vibration_rng = rng.fork();
-        let plant = config.profile.unwrap_or_else(|| Profile::of(config.index)).plant(now_us, &mut rng);
         let mut channels = plant.channels();
         for channel in &mut channels {
             let repeats_us = if channel.kind == Kind::State { STATE_REPEAT_US.max(period_us) } else { period_us };

@@ -1,17 +1,23 @@
 //! The air: a daily curve, slow weather, and what follows from the two.
 //!
 //! Takes the time in microseconds since the Unix epoch and gives temperature, humidity and pressure. The day is that of
-//! Greenwich.
+//! Greenwich. What meters count comes from here too: the daily curves summed up since a fixed day.
 
-use std::f64::consts::TAU;
+use std::f64::consts::{PI, TAU};
 
 use super::noise::{Rng, Wander};
 
 const HOUR_S: f64 = 3_600.0;
+const DAY_S: f64 = 24.0 * HOUR_S;
+const DAY_US: i64 = 86_400_000_000;
+/// Meters counted from 0 here: 2020-01-01 00:00 UTC, microseconds since the Unix epoch.
+const COUNTED_FROM_US: i64 = 1_577_836_800_000_000;
+/// When people come, and how long they stay, hours.
+const OPENS_HOUR: f64 = 6.0;
+const OPEN_HOURS: f64 = 14.0;
 
 /// Hour of the day, 0 to 24, in UTC.
 pub(super) fn hour_of_day(time_us: i64) -> f64 {
-    const DAY_US: i64 = 86_400_000_000;
     time_us.rem_euclid(DAY_US) as f64 / 1e6 / HOUR_S
 }
 
@@ -27,8 +33,25 @@ pub(super) fn sun(time_us: i64) -> f64 {
 
 /// How busy people are, 0 to 1: little at night, rising from 06:00, most at midday, over by 20:00.
 pub(super) fn activity(time_us: i64) -> f64 {
-    let hour = hour_of_day(time_us);
-    if (6.0..20.0).contains(&hour) { ((hour - 6.0) / 14.0 * TAU / 2.0).sin() } else { 0.0 }
+    let open_hours = hour_of_day(time_us) - OPENS_HOUR;
+    if (0.0..OPEN_HOURS).contains(&open_hours) { (open_hours / OPEN_HOURS * PI).sin() } else { 0.0 }
+}
+
+/// Seconds since meters began to count: the integral of 1.
+pub(super) fn counted_s(time_us: i64) -> f64 {
+    (time_us - COUNTED_FROM_US) as f64 / 1e6
+}
+
+/// The integral of [`warmth`] over the same time, seconds.
+pub(super) fn warmth_s(time_us: i64) -> f64 {
+    DAY_S / TAU * ((hour_of_day(time_us) - 15.0) / 24.0 * TAU).sin()
+}
+
+/// The integral of [`activity`] over the same time, seconds.
+pub(super) fn activity_s(time_us: i64) -> f64 {
+    let days = (time_us - COUNTED_FROM_US).div_euclid(DAY_US) as f64;
+    let open_hours = (hour_of_day(time_us) - OPENS_HOUR).clamp(0.0, OPEN_HOURS);
+    OPEN_HOURS * HOUR_S / PI * (2.0 * days + 1.0 - (open_hours / OPEN_HOURS * PI).cos())
 }
 
 /// Pressure of saturated water vapour over water, Pa, at `celsius` (Magnus formula, WMO-No. 8, annex 4.B).
@@ -121,6 +144,24 @@ mod tests {
         assert!((sun(12 * HOUR_US) - 1.0).abs() < 1e-9 && sun(2 * HOUR_US).abs() < 1e-9);
         assert!((activity(13 * HOUR_US) - 1.0).abs() < 1e-9 && activity(23 * HOUR_US).abs() < 1e-9);
         assert!((hour_of_day(-HOUR_US) - 23.0).abs() < 1e-9, "before the epoch as after it");
+    }
+
+    #[test]
+    fn the_integrals_belong_to_their_curves() {
+        // Whole minutes of two days, summed up by the midpoint rule.
+        let (mut summed_warmth_s, mut summed_activity_s) = (0.0, 0.0);
+        let from_us = COUNTED_FROM_US + 100 * DAY_US;
+        for minute in 0..2_880 {
+            let begins_us = from_us + minute * 60_000_000;
+            for (summed_s, whole_s, curve) in [
+                (&mut summed_warmth_s, warmth_s(begins_us) - warmth_s(from_us), warmth as fn(i64) -> f64),
+                (&mut summed_activity_s, activity_s(begins_us) - activity_s(from_us), activity),
+            ] {
+                assert!((*summed_s - whole_s).abs() < 0.1, "{summed_s} and {whole_s} after {minute} min");
+                *summed_s += 60.0 * curve(begins_us + 30_000_000);
+            }
+        }
+        assert!((counted_s(from_us) - 100.0 * DAY_S).abs() < 1e-9);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Takes a generator and gives numbers. The generator is named, not `SmallRng`, because a seed must mean the same on
 //! a 32-bit Pi and on a 64-bit server.
 
-use rand::{Rng as _, RngExt as _, rngs::Xoshiro256PlusPlus};
+use rand::{Rng as _, RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
 
 /// The generator of everything simulated.
 pub(crate) type Rng = Xoshiro256PlusPlus;
@@ -22,6 +22,12 @@ pub(super) fn gaussian(rng: &mut Rng) -> f64 {
 /// A waiting time with this mean, for events that know nothing of each other (a Poisson process). Same unit as `mean`.
 pub(crate) fn waiting_time(mean: f64, rng: &mut Rng) -> f64 {
     -mean * (1.0 - rng.random::<f64>()).ln()
+}
+
+/// A number from −1 to 1 that belongs to a place: the same seed and place always give the same one.
+pub(super) fn at(seed: u64, place: i64) -> f64 {
+    let mut rng = Rng::seed_from_u64(seed ^ place.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    rng.random_range(-1.0..1.0)
 }
 
 /// A quantity that wanders slowly about 0 and is pulled back: an Ornstein–Uhlenbeck process, stepped exactly, so that
@@ -54,8 +60,6 @@ impl Wander {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng as _;
-
     use super::*;
 
     fn mean_and_deviation(values: &[f64]) -> (f64, f64) {

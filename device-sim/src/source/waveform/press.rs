@@ -4,10 +4,10 @@ use protocol::device::ChannelDecl;
 use rand::RngExt as _;
 
 use super::{
-    climate::activity,
-    contact::Contact,
+    climate::{activity_s, counted_s},
     noise::{Rng, Wander, gaussian},
     plant::{Plant, counter, gauge, state},
+    spells::{AtWork, Spells},
     thermostat::relax,
     vibration::Shaft,
 };
@@ -16,25 +16,28 @@ use super::{
 const SPEED_HZ: f64 = 24.8;
 /// Strokes a second while it works.
 const STROKES_HZ: f64 = 0.4;
+/// One spell of work in so much time, microseconds.
+const SLOT_US: i64 = 1_500_000_000;
 
 /// See the module.
 pub(super) struct Press {
-    /// Open means at work.
-    spells: Contact,
+    spells: Spells,
+    now: AtWork,
     load: f64,
     force: Wander,
     oil_celsius: f64,
-    strokes: f64,
 }
 
 impl Press {
-    pub(super) fn new(rng: &mut Rng) -> Self {
+    pub(super) fn new(time_us: i64, rng: &mut Rng) -> Self {
+        // A night shift exists, its spells are only shorter.
+        let spells = Spells::new(SLOT_US, |time_us| 0.25 * counted_s(time_us) + 0.5 * activity_s(time_us), rng);
         Self {
-            spells: Contact::new(120.0, 1_500.0, rng),
+            now: spells.at(time_us),
+            spells,
             load: 0.0,
             force: Wander::new(0.05, 30.0, rng),
             oil_celsius: rng.random_range(28.0..42.0),
-            strokes: rng.random_range(100_000.0..2_000_000.0_f64).floor(),
         }
     }
 }
@@ -50,23 +53,19 @@ impl Plant for Press {
     }
 
     fn step(&mut self, time_us: i64, elapsed_s: f64, rng: &mut Rng) {
-        // A night shift exists, it only starts fewer spells.
-        self.spells.step(elapsed_s, 0.3 + 0.7 * activity(time_us), rng);
+        self.now = self.spells.at(time_us);
         self.force.step(elapsed_s, rng);
-        let target = if self.spells.is_open() { (0.85 + self.force.value()).clamp(0.5, 1.0) } else { 0.0 };
+        let target = if self.now.is_on { (0.85 + self.force.value()).clamp(0.5, 1.0) } else { 0.0 };
         self.load = relax(self.load, target, elapsed_s, 4.0);
         self.oil_celsius = relax(self.oil_celsius, 24.0 + 30.0 * self.load, elapsed_s, 1_800.0);
-        if self.spells.is_open() {
-            self.strokes += STROKES_HZ * elapsed_s;
-        }
     }
 
     fn read(&self, _time_us: i64, rng: &mut Rng, values: &mut Vec<f64>) {
         values.extend([
-            f64::from(u8::from(self.spells.is_open())),
+            f64::from(u8::from(self.now.is_on)),
             (2.1 + 26.0 * self.load + 0.2 * gaussian(rng)).max(0.0),
             self.oil_celsius + 0.05 * gaussian(rng),
-            self.strokes.floor(),
+            (STROKES_HZ * self.now.total_s).floor(),
         ]);
     }
 

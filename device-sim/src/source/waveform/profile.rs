@@ -68,8 +68,8 @@ impl Profile {
     pub(super) fn plant(self, time_us: i64, rng: &mut Rng) -> Box<dyn Plant> {
         match self {
             Self::Greenhouse => Box::new(Greenhouse::new(time_us, rng)),
-            Self::Boiler => Box::new(Boiler::new(rng)),
-            Self::Press => Box::new(Press::new(rng)),
+            Self::Boiler => Box::new(Boiler::new(time_us, rng)),
+            Self::Press => Box::new(Press::new(time_us, rng)),
             Self::ColdRoom => Box::new(ColdRoom::new(rng)),
             Self::Meter => Box::new(Meter::new(time_us, rng)),
             Self::Hall => Box::new(Hall::new(time_us, rng)),

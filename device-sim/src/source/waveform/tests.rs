@@ -119,6 +119,40 @@ fn counters_only_rise_and_agree_with_the_power() {
 }
 
 #[test]
+fn a_meter_goes_on_where_it_was_when_the_simulator_starts_again() {
+    for (profile, name) in [(Profile::Meter, "energy"), (Profile::Boiler, "gas"), (Profile::Press, "strokes")] {
+        let counts = |config: &Config, start_us: i64| {
+            let mut waveform = Waveform::new(config, start_us).unwrap();
+            let mut out = Vec::new();
+            for second in 0..=60 {
+                waveform.poll(start_us + second * SECOND_US, &mut out).unwrap();
+            }
+            let place = waveform.channels().iter().position(|decl| decl.name.as_str() == name).unwrap();
+            let points = out.into_iter().filter_map(|sample| match sample {
+                Sample::Point { channel, time_us, value } if channel == place => Some((time_us, value)),
+                _ => None,
+            });
+            points.collect::<HashMap<i64, f64>>()
+        };
+        let config = config(profile, 1.0);
+        let mut last = 0.0;
+        for hour in 0..48 {
+            let begins_us = MIDNIGHT_US + hour * HOUR_US;
+            let first = counts(&config, begins_us);
+            let again = counts(&config, begins_us + 30 * SECOND_US);
+            let common: Vec<i64> = first.keys().filter(|time_us| again.contains_key(time_us)).copied().collect();
+            assert!(common.len() >= 29, "{name}: {} instants", common.len());
+            assert!(common.iter().all(|time_us| first[time_us] == again[time_us]), "{name}, hour {hour}");
+            let (low, high) = first.values().fold((f64::MAX, 0.0_f64), |(low, high), &v| (low.min(v), high.max(v)));
+            assert!(low >= last && high > 0.0, "{name}: {low} after {last}");
+            last = high;
+            let faster = counts(&Config { rate_hz: 5.0, ..config.clone() }, begins_us + 61 * SECOND_US);
+            assert!(faster.values().all(|&value| value >= last), "{name}: another rate, the same meter");
+        }
+    }
+}
+
+#[test]
 fn states_are_said_when_they_change_and_once_a_minute() {
     for (profile, name) in [(Profile::Boiler, "burner"), (Profile::ColdRoom, "door"), (Profile::ColdRoom, "compressor")]
     {
