@@ -34,6 +34,8 @@ pub(crate) fn now_us() -> i64 {
 pub(crate) struct Board {
     /// Readings put into messages.
     readings: AtomicU64,
+    /// Lines that the one source with an input could not use.
+    lines_skipped: AtomicU64,
     trouble: Mutex<Option<Trouble>>,
 }
 
@@ -49,6 +51,10 @@ pub struct Trouble {
 impl Board {
     pub(crate) fn readings(&self) -> u64 {
         self.readings.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn lines_skipped(&self) -> u64 {
+        self.lines_skipped.load(Ordering::Relaxed)
     }
 
     pub(crate) fn trouble(&self) -> Option<Trouble> {
@@ -128,6 +134,10 @@ impl Agent {
             }
             let now_us = now_us();
             let next_us = self.source.poll(now_us, &mut samples);
+            // Only standard input has lines, and there is one of it.
+            if let skipped @ 1.. = self.source.lines_skipped() {
+                self.board.lines_skipped.store(skipped, Ordering::Relaxed);
+            }
             let channels = self.source.channels();
             if channels.len() != declared {
                 self.flush(&mut batch, &mut messages);

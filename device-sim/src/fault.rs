@@ -123,6 +123,10 @@ impl Source for Faulty {
         self.source.channels()
     }
 
+    fn lines_skipped(&self) -> u64 {
+        self.source.lines_skipped()
+    }
+
     fn poll(&mut self, now_us: i64, out: &mut Vec<Sample>) -> Result<Option<i64>, SourceError> {
         let next_us = self.source.poll(now_us, &mut self.given);
         self.arm();

@@ -10,6 +10,7 @@ use client::device::{DeviceClient, DeviceClock, DeviceConfig, SpoolConfig, Start
 use protocol::ids::{Id, IdError};
 use tokio::{sync::watch, task::JoinSet};
 
+pub(crate) use config::machine;
 pub use config::{FleetConfig, SourceConfig};
 
 pub use crate::agent::Trouble;
@@ -75,6 +76,8 @@ pub struct Snapshot {
     pub connected: usize,
     /// Readings put into messages.
     pub readings: u64,
+    /// Messages put on the wire, repeated ones included.
+    pub sent: u64,
     /// Messages that the hub has on its disk.
     pub acked: u64,
     /// Messages held and not acknowledged.
@@ -85,6 +88,8 @@ pub struct Snapshot {
     pub dropped: u64,
     /// Messages that the hub refused.
     pub refused: u64,
+    /// Lines of standard input that could not be used.
+    pub lines_skipped: u64,
     /// From sending a message to its ack, the median of the devices' newest measurements, microseconds.
     pub ack_round_trip_us: Option<u64>,
     /// Why the last connection was lost; `None` while all are connected.
@@ -106,6 +111,7 @@ pub struct Summary {
 pub struct Fleet {
     agents: JoinSet<AgentEnd>,
     orders: watch::Sender<Order>,
+    ids: Vec<Id>,
     stats: Vec<watch::Receiver<Stats>>,
     board: Arc<Board>,
     ends: Vec<AgentEnd>,
@@ -122,23 +128,34 @@ impl Fleet {
         }
         let (orders, ordered) = watch::channel(Order::Run);
         let board = Arc::new(Board::default());
-        let (mut agents, mut stats) = (JoinSet::new(), Vec::new());
+        let (mut agents, mut ids, mut stats) = (JoinSet::new(), Vec::new(), Vec::new());
         for index in 0..config.devices {
             let agent = agent(config, index, ordered.clone(), board.clone())?;
+            ids.push(agent.device.clone());
             stats.push(agent.handle.stats());
             agents.spawn(agent.run());
         }
-        Ok(Self { agents, orders, stats, board, ends: Vec::new() })
+        Ok(Self { agents, orders, ids, stats, board, ends: Vec::new() })
+    }
+
+    /// What its devices are called, in their order.
+    pub fn ids(&self) -> &[Id] {
+        &self.ids
     }
 
     /// How it is doing now.
     pub fn snapshot(&self) -> Snapshot {
         let mut round_trips = Vec::new();
-        let mut snapshot =
-            Snapshot { devices: self.stats.len(), readings: self.board.readings(), ..Snapshot::default() };
+        let mut snapshot = Snapshot {
+            devices: self.stats.len(),
+            readings: self.board.readings(),
+            lines_skipped: self.board.lines_skipped(),
+            ..Snapshot::default()
+        };
         for stats in &self.stats {
             let stats = *stats.borrow();
             snapshot.connected += usize::from(stats.connected);
+            snapshot.sent += stats.sent;
             snapshot.acked += stats.acked;
             snapshot.waiting_messages += stats.waiting_messages;
             snapshot.waiting_bytes += stats.waiting_bytes;

@@ -66,6 +66,8 @@ async fn serve(settings: &Settings, is_terminal: bool) -> anyhow::Result<bool> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut fleet = Fleet::start(&settings.fleet)?;
+    let greeting = status::greeting(fleet.ids(), &settings.fleet, fleet.snapshot().waiting_messages);
+    let _ = writeln!(io::stderr(), "device-sim: {greeting}");
     status::watch(&mut fleet, is_terminal, stop(settings.duration, &mut interrupt, &mut terminate)).await;
     let waiting = fleet.snapshot().waiting_messages;
     let summary = tokio::select! {

@@ -2,7 +2,10 @@
 
 mod file;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use client::{
     address::{AddressError, HubAddress},
@@ -14,7 +17,7 @@ pub use file::{Config, ConfigError, SourceName};
 
 use crate::{
     fault::{Fault, FaultSyntaxError},
-    fleet::{FleetConfig, SourceConfig},
+    fleet::{FleetConfig, SourceConfig, machine},
     source::{host, replay::Pace, waveform::Profile},
 };
 
@@ -30,7 +33,7 @@ pub struct Options {
     /// A file with the device's token; others must not be able to read it
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// The device's id; several devices are called ID-1, ID-2 … [default: named after the source]
+    /// The device's id; several devices are called ID-1, ID-2 … [default: named after this machine or the source]
     #[arg(long, value_name = "ID")]
     pub device: Option<String>,
     /// How many devices [default: 1]
@@ -92,19 +95,27 @@ pub struct Options {
 
 /// Shown below the flags; a test reads every one of them.
 const EXAMPLES: &str = "\
-Examples:
-  device-sim                                      a simulated greenhouse, to a hub on this machine
-  device-sim --devices 1000 --hub hub.local       a fleet
+Simulated physics:
+  device-sim                                      a greenhouse, to a hub on this machine
+  device-sim --device lab --devices 20 --hub hub.local
+                                                  lab-1 … lab-20, of all kinds
   device-sim --profile press --vibration --fault drift:vibration,per-hour=2
-  device-sim --source host --spool /var/lib/highwater-agent
-                                                  this machine; nothing is lost when the hub or the power goes
-  vmstat-json | device-sim --source stdin --device web-3
-                                                  any program that prints JSON lines or CSV
-  device-sim --replay pump.csv --as-recorded      import a recording
+
+This machine, as an agent that loses nothing when the hub or the power goes:
+  device-sim --source host --hub hub.local --spool /var/lib/highwater-agent
+
+What another program prints, a line a reading: JSON such as {\"temp\": 21.5, \"hum\": 40}, or CSV below a line of names.
+A field t, time or timestamp is the time; without one it is now:
+  my-sensor-script | device-sim --source stdin --device shed
+  while sleep 1; do echo \"{\\\"dice\\\": $((RANDOM % 6 + 1))}\"; done | device-sim --source stdin --device table
+
+A recording, CSV with a line of names and a column t, time or timestamp:
+  device-sim --replay pump.csv --speed 60         as if it happened now, 60 times as fast
+  device-sim --replay pump.csv --as-recorded      an import: at once, with its own times
 
 Stops with Ctrl-C, waits a moment for what is not acknowledged, and says how much that is; a second Ctrl-C does not
-wait. Exit codes: 0 everything is acknowledged, 1 it is not or nothing could start, 2 wrong usage. RUST_LOG=debug says
-more.";
+wait. Exit codes: 0 everything is acknowledged, 1 it is not or there was nothing to send, 2 wrong usage. RUST_LOG=debug
+says more.";
 
 /// Everything decided before the first reading.
 #[derive(Clone)]
@@ -181,6 +192,8 @@ impl Options {
             hub,
             token,
             device: device.transpose()?,
+            // Nothing that the hub's own demo, or a simulator on another machine, is called too.
+            site: Some(machine(Path::new("/")).unwrap_or_else(|| Id::new("sim").expect("a word is an id"))),
             devices: config.devices,
             faults: faults.collect::<Result<_, _>>()?,
             seed: config.seed,
@@ -275,7 +288,8 @@ mod tests {
     #[test]
     fn every_example_in_the_help_is_a_command_that_works() {
         let mut examples = 0;
-        for line in EXAMPLES.lines().filter_map(|line| line.split_once("device-sim ")).map(|(_, rest)| rest) {
+        let commands = EXAMPLES.lines().filter(|line| line.starts_with("  "));
+        for (_, line) in commands.filter_map(|line| line.split_once("device-sim")) {
             // Two spaces begin the explanation.
             let flags = line.split("  ").next().unwrap_or_default();
             if let Err(error) = settings(&format!("device-sim {flags}")) {
@@ -283,7 +297,7 @@ mod tests {
             }
             examples += 1;
         }
-        assert_eq!(examples, 6);
+        assert_eq!(examples, 8);
     }
 
     #[test]

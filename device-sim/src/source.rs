@@ -76,6 +76,11 @@ pub trait Source: Send {
     /// Returns when to be called next; an instant at or before `now_us` means that more is ready at once. One call
     /// appends a bounded number of samples. `None`: the source has ended and is not to be called again.
     fn poll(&mut self, now_us: i64, out: &mut Vec<Sample>) -> Result<Option<i64>, SourceError>;
+
+    /// Lines of an input that could not be used so far.
+    fn lines_skipped(&self) -> u64 {
+        0
+    }
 }
 
 /// Why a source cannot start or go on.
@@ -117,6 +122,15 @@ pub enum SourceError {
         #[source]
         source: io::Error,
     },
+    /// The input has ended without a single reading.
+    #[error(
+        "{}, no reading among them: print JSON lines such as {{\"temp\": 21.5}}, or CSV whose first line names the columns",
+        lines_in_words(*.lines)
+    )]
+    NothingUsable {
+        /// How many there were.
+        lines: u64,
+    },
     /// Opening a recording failed.
     #[error("cannot open {path}")]
     OpenRecording {
@@ -145,4 +159,12 @@ pub enum SourceError {
         /// What is wrong and what to do.
         problem: String,
     },
+}
+
+fn lines_in_words(lines: u64) -> String {
+    match lines {
+        0 => "the input has ended without any line".to_owned(),
+        1 => "the input has ended after one line".to_owned(),
+        _ => format!("the input has ended after {lines} lines"),
+    }
 }

@@ -1,4 +1,4 @@
-//! Says on one line how a fleet is doing.
+//! Says on one line each how a fleet begins, how it is doing, and how it has ended.
 
 use std::{
     collections::VecDeque,
@@ -9,7 +9,9 @@ use std::{
 
 use rustix::termios::tcgetwinsize;
 
-use crate::fleet::{Fleet, Snapshot, Summary};
+use protocol::ids::Id;
+
+use crate::fleet::{Fleet, FleetConfig, Snapshot, Summary};
 
 /// How often the line is rewritten on a terminal.
 const TERMINAL_EVERY: Duration = Duration::from_millis(500);
@@ -101,20 +103,40 @@ pub fn clear(out: &mut impl io::Write) -> io::Result<()> {
     out.write_all(b"\r\x1b[K")
 }
 
+/// What to say at the start: who is it, where do its readings go, and where are they until then. `left` is how many
+/// messages an earlier run has left.
+pub fn greeting(ids: &[Id], config: &FleetConfig, left: u64) -> String {
+    let who = match ids {
+        [first, .., last] => format!("{} devices, {first} … {last},", number(ids.len() as u64)),
+        [one] => one.to_string(),
+        [] => "nobody".to_owned(),
+    };
+    let bound = bytes(config.spool_bytes);
+    let mut text = match &config.spool {
+        Some(folder) => format!("{who} → {} · up to {bound} wait for it in {}", config.hub, folder.display()),
+        None => format!("{who} → {} · up to {bound} wait for it in memory (on disk with --spool DIR)", config.hub),
+    };
+    if left > 0 {
+        let _ = write!(text, ", {} of an earlier run first", counted(left, "message"));
+    }
+    text
+}
+
 /// One line without its end; `rate` is readings a second.
 fn line(snapshot: &Snapshot, rate: f64) -> String {
     let Snapshot { devices, connected, .. } = snapshot;
     let mut line = match (devices, connected) {
         (1, 1) => "connected".to_owned(),
+        (1, _) if snapshot.trouble.is_none() => "connecting".to_owned(),
         (1, _) => "not connected".to_owned(),
         _ => format!("{} of {} connected", number(*connected as u64), number(*devices as u64)),
     };
     if let Some(trouble) = &snapshot.trouble {
-        let _ = write!(line, " · {} · trying again", trouble.reason);
+        // The time first: the reason may be longer than the terminal is wide.
         let wait_s = trouble.again_at.saturating_duration_since(Instant::now()).as_secs();
-        if wait_s > 0 {
-            let _ = write!(line, " in {wait_s} s");
-        }
+        line.push_str(" · next try ");
+        let _ = if wait_s > 0 { write!(line, "in {wait_s} s") } else { write!(line, "now") };
+        let _ = write!(line, " · {}", trouble.reason);
     }
     let _ = write!(line, " · {} readings/s · {} acked", number(rate.round() as u64), number(snapshot.acked));
     let _ = write!(line, " · {} waiting", number(snapshot.waiting_messages));
@@ -123,35 +145,40 @@ fn line(snapshot: &Snapshot, rate: f64) -> String {
     } else if let Some(round_trip_us) = snapshot.ack_round_trip_us {
         let _ = write!(line, " · ack {:.1} ms", round_trip_us as f64 / 1e3);
     }
-    for (count, what) in [(snapshot.dropped, "dropped"), (snapshot.refused, "refused")] {
-        if count > 0 {
-            let _ = write!(line, " · {} {what}", number(count));
-        }
+    for (count, what) in lost(snapshot) {
+        let _ = write!(line, " · {} {what}", number(count));
     }
     line
 }
 
+/// What did not become a reading at the hub, and why.
+fn lost(snapshot: &Snapshot) -> impl Iterator<Item = (u64, &'static str)> {
+    let Snapshot { dropped, refused, lines_skipped, .. } = *snapshot;
+    [(dropped, "dropped"), (refused, "refused"), (lines_skipped, "input lines skipped")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+}
+
 /// What to say at the end; `spool` names the folder where messages are kept.
 pub fn farewell(summary: &Summary, spool: Option<&str>) -> String {
-    let Snapshot { readings, acked, waiting_messages, trouble, .. } = &summary.last;
-    let (messages, readings) = (counted(*acked, "message"), counted(*readings, "reading"));
-    let mut text = format!("{readings} measured, {messages} acknowledged");
-    if summary.last.dropped > 0 {
-        let _ = write!(text, ", {} dropped", number(summary.last.dropped));
+    let Snapshot { readings, sent, acked, waiting_messages, waiting_bytes, trouble, .. } = &summary.last;
+    let (readings, sent) = (counted(*readings, "reading"), counted(*sent, "message"));
+    let mut text = format!("{readings} measured · {sent} sent, {} acknowledged", number(*acked));
+    for (count, what) in lost(&summary.last) {
+        let _ = write!(text, ", {} {what}", number(count));
     }
-    if summary.last.refused > 0 {
-        let _ = write!(text, ", {} refused", number(summary.last.refused));
+    if *waiting_messages == 0 {
+        text.push_str(", none waiting");
+        return text;
     }
-    if *waiting_messages > 0 {
-        let _ = write!(text, ", {} not", number(*waiting_messages));
-        if let Some(trouble) = trouble {
-            let _ = write!(text, " ({})", trouble.reason);
-        }
-        let _ = match spool {
-            Some(folder) => write!(text, ": they are kept in {folder} and sent at the next start"),
-            None => write!(text, ": they were in memory and are lost; --spool DIR would keep them"),
-        };
+    let _ = write!(text, " · {} ({}) waiting", number(*waiting_messages), bytes(*waiting_bytes));
+    if let Some(trouble) = trouble {
+        let _ = write!(text, " ({})", trouble.reason);
     }
+    let _ = match spool {
+        Some(folder) => write!(text, ": kept in {folder} and sent at the next start"),
+        None => write!(text, ": they were in memory and are lost; --spool DIR would keep them"),
+    };
     text
 }
 
@@ -190,6 +217,7 @@ mod tests {
             devices: 1,
             connected: 1,
             readings: 12,
+            sent: 1_234_570,
             acked: 1_234_567,
             waiting_messages: 3,
             waiting_bytes: 2_048,
@@ -208,16 +236,18 @@ mod tests {
             devices: 2_000,
             connected: 1_999,
             dropped: 5,
+            lines_skipped: 2,
             trouble: Some(trouble(Duration::ZERO)),
             ..snapshot()
         };
         assert_eq!(
             plain(&away),
-            "1'999 of 2'000 connected · cannot reach hub:8080: refused · trying again · 1'000 readings/s · \
-             1'234'567 acked · 3 waiting (2 KiB) · 5 dropped"
+            "1'999 of 2'000 connected · next try now · cannot reach hub:8080: refused · 1'000 readings/s · \
+             1'234'567 acked · 3 waiting (2 KiB) · 5 dropped · 2 input lines skipped"
         );
         let later = Snapshot { connected: 0, trouble: Some(trouble(Duration::from_secs_f64(60.5))), ..snapshot() };
-        assert!(plain(&later).starts_with("not connected · cannot reach hub:8080: refused · trying again in 60 s · "));
+        assert!(plain(&later).starts_with("not connected · next try in 60 s · cannot reach hub:8080: refused · "));
+        assert!(plain(&Snapshot { connected: 0, ..snapshot() }).starts_with("connecting · "));
         let mut line = "1 · 2 · 3".to_owned();
         cut(&mut line, 10);
         assert_eq!(line, "1 · 2 · 3");
@@ -229,10 +259,25 @@ mod tests {
     fn the_farewell_says_where_the_rest_is() {
         let summary = Summary { last: snapshot(), is_drained: false, failures: Vec::new() };
         assert!(farewell(&summary, Some("/var/spool/x")).ends_with("kept in /var/spool/x and sent at the next start"));
-        assert!(farewell(&summary, None).contains("3 not: they were in memory"));
+        assert!(farewell(&summary, None).contains("3 (2 KiB) waiting: they were in memory"));
         let last = Snapshot { waiting_messages: 0, ..snapshot() };
         let summary = Summary { last, is_drained: true, failures: Vec::new() };
         let text = farewell(&summary, None).replace('\u{2009}', "'");
-        assert_eq!(text, "12 readings measured, 1'234'567 messages acknowledged");
+        assert_eq!(text, "12 readings measured · 1'234'570 messages sent, 1'234'567 acknowledged, none waiting");
+    }
+
+    #[test]
+    fn the_greeting_says_who_where_and_what_holds_the_readings_until_then() {
+        let ids: Vec<Id> = (1..=3).map(|number| Id::new(&format!("lab-{number}")).unwrap()).collect();
+        let config = FleetConfig::demo("hub.local:8080".parse().unwrap(), 3);
+        assert_eq!(
+            greeting(&ids, &config, 0),
+            "3 devices, lab-1 … lab-3, → ws://hub.local:8080 · up to 64.0 MiB wait for it in memory (on disk with --spool DIR)"
+        );
+        let config = FleetConfig { spool: Some("/var/spool/x".into()), ..config };
+        assert_eq!(
+            greeting(&ids[..1], &config, 1),
+            "lab-1 → ws://hub.local:8080 · up to 64.0 MiB wait for it in /var/spool/x, 1 message of an earlier run first"
+        );
     }
 }

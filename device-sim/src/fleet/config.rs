@@ -8,7 +8,7 @@ use std::{
 };
 
 use client::{address::HubAddress, device::Identity};
-use protocol::{ids::Id, text};
+use protocol::{ids::Id, limits::ID_BYTES_MAX, text};
 
 use super::FleetError;
 use crate::{
@@ -89,10 +89,9 @@ impl SourceConfig {
                 Identity { title: Some(simulated.title), model: Some(simulated.model), ..Identity::new(simulated.id) }
             }
             Self::Host(config) => {
-                let name = read_line(&config.root.join("proc/sys/kernel/hostname")).unwrap_or_default();
                 // Where Raspberry Pis and their like say what they are.
                 let model = read_line(&config.root.join("proc/device-tree/model"));
-                Identity { model, ..Identity::new(named(&name, "host")) }
+                Identity { model, ..Identity::new(machine(&config.root).unwrap_or_else(|| named("", "host"))) }
             }
             Self::Stdin => Identity::new(named("stdin", "stdin")),
             Self::Replay { path, pace } => {
@@ -101,6 +100,11 @@ impl SourceConfig {
             }
         }
     }
+}
+
+/// What the machine with this file system is called, as far as it can stand in an id.
+pub(crate) fn machine(root: &Path) -> Option<Id> {
+    channel_id(&read_line(&root.join("proc/sys/kernel/hostname"))?)
 }
 
 fn read_line(path: &Path) -> Option<String> {
@@ -118,6 +122,9 @@ pub struct FleetConfig {
     pub token: Option<String>,
     /// The device's id; with several devices they are called `ID-1`, `ID-2` …. `None`: named after the source.
     pub device: Option<Id>,
+    /// Where simulated devices without a given id stand: their ids begin and their titles end with it, so that those
+    /// of two machines differ. `None`: `greenhouse-1`, `boiler-1` ….
+    pub site: Option<Id>,
     /// How many.
     pub devices: u32,
     /// Where readings come from.
@@ -143,6 +150,7 @@ impl FleetConfig {
             hub,
             token: None,
             device: None,
+            site: None,
             devices,
             source: SourceConfig::Waveform { profile: None, rate_hz: 1.0, vibration: true },
             faults: Vec::new(),
@@ -160,13 +168,24 @@ impl FleetConfig {
         let stem = match (&self.device, &self.source) {
             (Some(device), _) => device,
             // These have names of their own already.
-            (None, SourceConfig::Waveform { .. }) => return Ok(with_firmware(known)),
+            (None, SourceConfig::Waveform { .. }) => return self.on_site(known).map(with_firmware),
             (None, _) => &known.device,
         };
         let text = if self.devices == 1 { stem.to_string() } else { format!("{stem}-{}", index + 1) };
-        let device = Id::new(&text).map_err(|source| FleetError::Id { text, source })?;
-        Ok(with_firmware(Identity { device, ..known }))
+        Ok(with_firmware(Identity { device: id(text)?, ..known }))
     }
+
+    fn on_site(&self, known: Identity) -> Result<Identity, FleetError> {
+        let Some(site) = &self.site else { return Ok(known) };
+        let room = ID_BYTES_MAX - "-".len() - known.device.as_str().len();
+        let short = &site.as_str()[..site.as_str().len().min(room)];
+        let device = id(format!("{short}-{}", known.device))?;
+        Ok(Identity { device, title: known.title.map(|title| format!("{title} ({site})")), ..known })
+    }
+}
+
+fn id(text: String) -> Result<Id, FleetError> {
+    Id::new(&text).map_err(|source| FleetError::Id { text, source })
 }
 
 fn with_firmware(identity: Identity) -> Identity {

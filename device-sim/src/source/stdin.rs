@@ -1,7 +1,8 @@
 //! What another program prints: JSON lines or CSV, so that any script, serial port or instrument can be a device.
 //!
 //! Owns the input and the channels that appear in it. Takes the time, for lines that carry none, and gives samples. A
-//! line that cannot be used is logged with its number, and reading goes on.
+//! line that cannot be used (what a program says when it starts, half a line from a serial port) is logged with its
+//! number, and reading goes on.
 
 mod complaints;
 mod json;
@@ -10,7 +11,7 @@ mod lines;
 mod tests;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io::Read,
     sync::mpsc::{Receiver, TryRecvError},
 };
@@ -33,19 +34,27 @@ use super::{
 const LINES_PER_POLL_MAX: usize = 256;
 /// How soon to look for lines again, microseconds: a line without a time is at most that much late.
 const LOOK_AGAIN_US: i64 = 20_000;
+/// Lines that may be a CSV table's header and are kept until a row fits one of them: more than programs say at first.
+const HEADERS_MAX: usize = 16;
 /// Most different JSON fields that are told apart; a device has far fewer channels.
 const FIELDS_MAX: usize = 1_024;
 
 /// Readings from an input.
 pub struct Stdin {
     lines: Receiver<Line>,
+    /// The newest line read, from 1.
+    line: u64,
     format: Format,
+    /// While the format is unknown: lines that may be a header, by number. Names alone do not tell one from a greeting;
+    /// the first row below does.
+    headers: VecDeque<(u64, Table)>,
+    has_readings: bool,
     channels: Vec<ChannelDecl>,
     complaints: Complaints,
 }
 
 enum Format {
-    /// Nothing but empty lines so far.
+    /// No reading so far.
     Unknown,
     Json(HashMap<String, Field>),
     Csv {
@@ -77,40 +86,37 @@ enum LineError {
     Json(#[from] JsonError),
     #[error("no number in it")]
     NoNumber,
+    #[error("neither a JSON line such as {{\"temp\": 21.5}} nor the header of the CSV rows that follow")]
+    NoFormat,
 }
 
 impl Stdin {
-    /// Starts to read `input`: the first line that is not empty tells the format, JSON when it begins with `{` or `[`,
-    /// otherwise the header of a CSV table.
+    /// Starts to read `input`. The first line with readings tells the format: a JSON object, or a CSV row that fits a
+    /// header above it.
     pub fn new(input: impl Read + Send + 'static) -> Result<Self, SourceError> {
         Ok(Self {
             lines: lines::read(input)?,
+            line: 0,
             format: Format::Unknown,
+            headers: VecDeque::new(),
+            has_readings: false,
             channels: Vec::new(),
             complaints: Complaints::default(),
         })
     }
 
-    /// Lines that could not be used so far.
-    pub fn lines_skipped(&self) -> u64 {
-        self.complaints.lines_skipped()
-    }
-
     fn take(&mut self, now_us: i64, number: u64, bytes: &[u8], out: &mut Vec<Sample>) -> Result<(), LineError> {
         let line = if number == 1 { bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes) } else { bytes };
         let line = line.trim_ascii_start();
-        let Some(first) = line.first() else { return Ok(()) };
+        if line.is_empty() {
+            return Ok(());
+        }
+        if matches!(self.format, Format::Unknown) {
+            self.tell_format(now_us, number, line)?;
+        }
         match &mut self.format {
-            Format::Unknown if matches!(first, b'{' | b'[') => {
-                self.format = Format::Json(HashMap::new());
-                self.take(now_us, number, line, out)
-            }
-            Format::Unknown => {
-                let table = Table::from_header(&split(line)?)?;
-                self.channels = table.channels().to_vec();
-                self.format = Format::Csv { table, values: Vec::new() };
-                Ok(())
-            }
+            // The line may turn out to be a header.
+            Format::Unknown => Ok(()),
             Format::Csv { table, values } => {
                 let row = split(line)?;
                 let time_us = table.time_us(&row)?.unwrap_or(now_us);
@@ -130,6 +136,50 @@ impl Stdin {
             }
         }
     }
+
+    /// Settles the format if `line` holds readings, and keeps the line in mind if it may be a header.
+    fn tell_format(&mut self, now_us: i64, number: u64, line: &[u8]) -> Result<(), LineError> {
+        if line.starts_with(b"{") {
+            json::parse(line)?;
+            self.format = Format::Json(HashMap::new());
+            self.skip_headers(now_us);
+            return Ok(());
+        }
+        let row = split(line)?;
+        let mut values = Vec::new();
+        let mut fit = |table: &Table| table.time_us(&row).and_then(|_| table.values(&row, &mut values));
+        // The newest first: what a program says comes above its table.
+        if let Some(place) = self.headers.iter().rposition(|(_, table)| fit(table).is_ok()) {
+            let (_, table) = self.headers.remove(place).expect("it was found there");
+            self.channels = table.channels().to_vec();
+            self.format = Format::Csv { table, values };
+            self.skip_headers(now_us);
+            return Ok(());
+        }
+        let has_numbers = row.iter().any(|field| field.trim().parse::<f64>().is_ok());
+        if let (true, Some((_, newest))) = (has_numbers, self.headers.back()) {
+            fit(newest)?;
+        }
+        let table = Table::from_header(&row)?;
+        if self.headers.len() == HEADERS_MAX
+            && let Some((oldest, _)) = self.headers.pop_front()
+        {
+            self.complaints.line_skipped(now_us, oldest, &LineError::NoFormat);
+        }
+        self.headers.push_back((number, table));
+        Ok(())
+    }
+
+    fn skip_headers(&mut self, now_us: i64) {
+        for (number, _) in self.headers.drain(..) {
+            self.complaints.line_skipped(now_us, number, &LineError::NoFormat);
+        }
+    }
+
+    fn end(&mut self, now_us: i64) -> Result<Option<i64>, SourceError> {
+        self.skip_headers(now_us);
+        if self.has_readings { Ok(None) } else { Err(SourceError::NothingUsable { lines: self.line }) }
+    }
 }
 
 impl Source for Stdin {
@@ -138,19 +188,27 @@ impl Source for Stdin {
     }
 
     fn poll(&mut self, now_us: i64, out: &mut Vec<Sample>) -> Result<Option<i64>, SourceError> {
+        let before = out.len();
         for _ in 0..LINES_PER_POLL_MAX {
+            self.has_readings |= out.len() > before;
             let (number, taken) = match self.lines.try_recv() {
                 Ok(Line::Text { number, bytes }) => (number, self.take(now_us, number, &bytes, out)),
                 Ok(Line::TooLong { number }) => (number, Err(LineError::TooLong)),
                 Ok(Line::Failed { number, source }) => return Err(SourceError::ReadInput { line: number, source }),
                 Err(TryRecvError::Empty) => return Ok(Some(now_us + LOOK_AGAIN_US)),
-                Err(TryRecvError::Disconnected) => return Ok(None),
+                Err(TryRecvError::Disconnected) => return self.end(now_us),
             };
+            self.line = number;
             if let Err(problem) = taken {
                 self.complaints.line_skipped(now_us, number, &problem);
             }
         }
+        self.has_readings |= out.len() > before;
         Ok(Some(now_us))
+    }
+
+    fn lines_skipped(&self) -> u64 {
+        self.complaints.lines_skipped()
     }
 }
 

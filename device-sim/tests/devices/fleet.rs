@@ -106,6 +106,8 @@ async fn a_fleet_that_makes_no_sense_says_why() {
     assert!(matches!(Fleet::start(&fault), Err(FleetError::Fault { .. })));
     let long = FleetConfig { device: Some(Id::new(&"x".repeat(64)).unwrap()), ..config(&hub, 2) };
     assert!(matches!(Fleet::start(&long), Err(FleetError::Id { .. })));
+    let long = FleetConfig { site: Some(Id::new(&"x".repeat(64)).unwrap()), ..config(&hub, 1) };
+    assert_eq!(Fleet::start(&long).unwrap().ids()[0].as_str(), format!("{}-greenhouse-1", "x".repeat(51)));
     let path = Path::new(FIXTURES).join("no such recording");
     let none = FleetConfig { source: SourceConfig::Replay { path, pace: Pace::AsRecorded }, ..config(&hub, 1) };
     assert!(matches!(Fleet::start(&none), Err(FleetError::Source { .. })));

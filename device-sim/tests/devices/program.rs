@@ -29,8 +29,8 @@ fn tell(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-fn spool_flags(folder: &Path) -> [&str; 4] {
-    ["--rate", "50", "--spool", folder.to_str().unwrap()]
+fn spool_flags(folder: &Path) -> [&str; 6] {
+    ["--device", "shed", "--rate", "50", "--spool", folder.to_str().unwrap()]
 }
 
 #[tokio::test]
@@ -39,7 +39,8 @@ async fn it_stops_after_so_many_messages_and_says_what_it_did() {
     let flags = ["--device", "shed", "--devices", "2", "--rate", "20", "--count", "3", "--batch-ms", "0"];
     let (status, said) = ended(device_sim(&hub.address, &flags).spawn().unwrap()).await;
     assert!(status.success(), "{said}");
-    assert!(said.contains("6 messages acknowledged") && !said.contains("not"), "{said}");
+    assert!(said.contains("6 messages sent, 6 acknowledged, none waiting"), "{said}");
+    assert!(said.starts_with("device-sim: 2 devices, shed-1 … shed-2, → ws://127.0.0.1:"), "{said}");
     let devices: Vec<String> = hub.store.lock().unwrap().hellos.keys().cloned().collect();
     assert_eq!(devices, ["shed-1", "shed-2"]);
 }
@@ -73,8 +74,8 @@ async fn without_a_hub_it_keeps_trying_and_what_it_measured_is_sent_at_the_next_
         let (status, said) = ended(child).await;
         if signal == Signal::TERM {
             assert_eq!(status.code(), Some(1), "{said}");
-            assert!(said.contains("cannot reach") && said.contains("trying again"), "{said}");
-            assert!(said.contains("are kept in") && said.contains("sent at the next start"), "{said}");
+            assert!(said.contains("cannot reach") && said.contains("next try"), "{said}");
+            assert!(said.contains("kept in") && said.contains("sent at the next start"), "{said}");
             measured = readings_said(&said);
         }
     }
@@ -87,7 +88,7 @@ async fn without_a_hub_it_keeps_trying_and_what_it_measured_is_sent_at_the_next_
     assert!(status.success(), "{said}");
     let store = hub.store.lock().unwrap();
     assert!(store.spools.values().any(|&readings| readings == measured), "{measured} of {:?}", store.spools);
-    let times: Vec<i64> = store.readings["greenhouse-1"].iter().map(|reading| reading.time_us).collect();
+    let times: Vec<i64> = store.readings["shed"].iter().map(|reading| reading.time_us).collect();
     assert!(times.is_sorted(), "the oldest first");
     assert_eq!(spool_len(folder.path()), 0, "nothing is left behind");
 }
@@ -114,6 +115,38 @@ async fn a_pipe_is_sent_to_its_end_and_new_fields_become_channels() {
 }
 
 #[tokio::test]
+async fn a_program_s_first_words_are_skipped_and_a_program_without_a_reading_is_told_so() {
+    for (input, code, words) in [
+        ("Starting sensor...\n{\"temp\": 1}\n{\"temp\": 2}\n", 0, &["line=1", "1 input lines skipped"][..]),
+        ("sensor: command not found\n", 1, &["device-sim: pipe: the input has ended after one line", "JSON lines"]),
+    ] {
+        let hub = Hub::start().await;
+        let mut command = device_sim(&hub.address, &["--source", "stdin", "--device", "pipe"]);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let (status, said) = ended(child).await;
+        assert_eq!(status.code(), Some(code), "{said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        let expected: &[f64] = if code == 0 { &[1.0, 2.0] } else { &[] };
+        assert_eq!(hub.store.lock().unwrap().values("pipe", "temp"), expected);
+    }
+}
+
+#[tokio::test]
+async fn simulated_devices_are_named_so_that_the_demo_of_a_hub_has_others() {
+    let mut hub = Hub::start().await;
+    let child = device_sim(&hub.address, &["--rate", "50"]).spawn().unwrap();
+    hub.until(|store| !store.hellos.is_empty()).await;
+    tell(&child, Signal::INT);
+    let (_, said) = ended(child).await;
+    let store = hub.store.lock().unwrap();
+    let (id, hello) = store.hellos.first_key_value().unwrap();
+    let site = id.strip_suffix("-greenhouse-1").expect("the machine's name stands before it");
+    assert_eq!(hello.title, Some(format!("Greenhouse 1 ({site})")));
+    assert!(said.starts_with(&format!("device-sim: {id} → ")), "{said}");
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_said_in_words_and_by_the_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
@@ -135,7 +168,7 @@ async fn what_is_wrong_is_said_in_words_and_by_the_exit_code() {
 
 /// Bytes in the files of the one device's spool.
 fn spool_len(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder.join("greenhouse-1")) else { return 0 };
+    let Ok(entries) = std::fs::read_dir(folder.join("shed")) else { return 0 };
     let files = entries.map(|entry| entry.unwrap().path());
     let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "spool"));
     files.map(|path| std::fs::metadata(path).map_or(0, |file| file.len())).sum()

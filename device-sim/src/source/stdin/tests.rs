@@ -70,6 +70,45 @@ fn a_bad_line_is_left_out_and_reading_goes_on() {
 }
 
 #[test]
+fn what_a_program_says_first_costs_nothing_but_its_own_lines() {
+    for (text, skipped_lines) in [
+        ("Starting sensor...\n{\"v\":1}\n{\"v\":2}\n", 1),
+        ("[INFO] bus, address 0x76\n{not yet\n\n{\"v\":1}\n{\"v\":2}\n", 2),
+        ("Starting sensor...\nv\n1\n2\n", 1),
+        ("Firmware 1.2, ready\nopening port 3\nt,v\n1767268800,1\n1767268801,2\n", 2),
+        ("t,v\nready\n1767268800,err\n1767268800,1\n1767268801,2\n", 2),
+    ] {
+        let (names, points, skipped) = read_text(text);
+        let values: Vec<f64> = points.iter().map(|point| point.2).collect();
+        assert_eq!(
+            (names.as_slice(), values, skipped),
+            (&["v".to_owned()][..], vec![1.0, 2.0], skipped_lines),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_input_without_a_reading_is_an_error_that_says_what_is_expected() {
+    for (text, begins) in [
+        ("", "the input has ended without any line"),
+        ("Traceback (most recent call last):\nModuleNotFoundError: no smbus\n", "the input has ended after 2 lines"),
+        ("t,v\n", "the input has ended after one line"),
+    ] {
+        let mut stdin = Stdin::new(Cursor::new(text.as_bytes().to_vec())).unwrap();
+        let error = loop {
+            match stdin.poll(NOW_US, &mut Vec::new()) {
+                Ok(Some(_)) => std::thread::yield_now(),
+                Ok(None) => panic!("{text:?} held no reading"),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.starts_with(begins) && error.contains("{\"temp\": 21.5}"), "{error}");
+        assert_eq!(stdin.lines_skipped() as usize, text.lines().count());
+    }
+}
+
+#[test]
 fn problems_are_told_in_words_that_help() {
     let mut stdin = Stdin::new(Cursor::new(Vec::new())).unwrap();
     let mut problem = |line: &[u8]| stdin.take(NOW_US, 1, line, &mut Vec::new()).unwrap_err().to_string();
