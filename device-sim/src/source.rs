@@ -124,8 +124,8 @@ pub enum SourceError {
     },
     /// The input has ended without a single reading.
     #[error(
-        "{}, no reading among them: print JSON lines such as {{\"temp\": 21.5}}, or CSV whose first line names the columns",
-        lines_in_words(*.lines)
+        "{}: print JSON lines such as {{\"temp\": 21.5}}, or CSV whose first line names the columns",
+        ended_after(*.lines)
     )]
     NothingUsable {
         /// How many there were.
@@ -161,10 +161,10 @@ pub enum SourceError {
     },
 }
 
-fn lines_in_words(lines: u64) -> String {
+fn ended_after(lines: u64) -> String {
     match lines {
-        0 => "the input has ended without any line".to_owned(),
-        1 => "the input has ended after one line".to_owned(),
-        _ => format!("the input has ended after {lines} lines"),
+        0 => "the input is empty".to_owned(),
+        1 => "the input has ended after one line without a reading".to_owned(),
+        _ => format!("the input has ended after {lines} lines without a reading"),
     }
 }

@@ -11,7 +11,7 @@ use rustix::termios::tcgetwinsize;
 
 use protocol::ids::Id;
 
-use crate::fleet::{Fleet, FleetConfig, Snapshot, Summary};
+use crate::fleet::{Fleet, FleetConfig, SHUTDOWN_PATIENCE, Snapshot, Summary};
 
 /// How often the line is rewritten on a terminal.
 const TERMINAL_EVERY: Duration = Duration::from_millis(500);
@@ -33,8 +33,17 @@ pub async fn watch(fleet: &mut Fleet, is_terminal: bool, stop: impl Future<Outpu
             _ = ticks.tick() => printer.tick(&fleet.snapshot()),
         }
     }
+    let mut stderr = io::stderr();
     if is_terminal {
-        let _ = clear(&mut io::stderr());
+        let _ = clear(&mut stderr);
+    }
+    let Snapshot { trouble, waiting_messages: waiting @ 1.., .. } = fleet.snapshot() else { return };
+    if trouble.is_some() {
+        let (patience_s, waiting) = (SHUTDOWN_PATIENCE.as_secs(), counted(waiting, "message"));
+        let _ = writeln!(
+            stderr,
+            "device-sim: waiting {patience_s} s more for the hub to take {waiting}; Ctrl-C ends it now"
+        );
     }
 }
 
@@ -112,12 +121,13 @@ pub fn greeting(ids: &[Id], config: &FleetConfig, left: u64) -> String {
         [] => "nobody".to_owned(),
     };
     let bound = bytes(config.spool_bytes);
-    let mut text = match &config.spool {
-        Some(folder) => format!("{who} → {} · up to {bound} wait for it in {}", config.hub, folder.display()),
-        None => format!("{who} → {} · up to {bound} wait for it in memory (on disk with --spool DIR)", config.hub),
+    let mut text = format!("{who} → {} · what it has not acknowledged is kept in ", config.hub);
+    let _ = match &config.spool {
+        Some(folder) => write!(text, "{} (up to {bound})", folder.display()),
+        None => write!(text, "memory (up to {bound}; --spool DIR keeps it on disk)"),
     };
     if left > 0 {
-        let _ = write!(text, ", {} of an earlier run first", counted(left, "message"));
+        let _ = write!(text, " · {} of an earlier run first", counted(left, "message"));
     }
     text
 }
@@ -145,18 +155,19 @@ fn line(snapshot: &Snapshot, rate: f64) -> String {
     } else if let Some(round_trip_us) = snapshot.ack_round_trip_us {
         let _ = write!(line, " · ack {:.1} ms", round_trip_us as f64 / 1e3);
     }
-    for (count, what) in lost(snapshot) {
-        let _ = write!(line, " · {} {what}", number(count));
+    for lost in lost(snapshot) {
+        let _ = write!(line, " · {lost}");
     }
     line
 }
 
 /// What did not become a reading at the hub, and why.
-fn lost(snapshot: &Snapshot) -> impl Iterator<Item = (u64, &'static str)> {
+fn lost(snapshot: &Snapshot) -> impl Iterator<Item = String> {
     let Snapshot { dropped, refused, lines_skipped, .. } = *snapshot;
-    [(dropped, "dropped"), (refused, "refused"), (lines_skipped, "input lines skipped")]
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
+    let dropped = (dropped > 0).then(|| format!("{} dropped", number(dropped)));
+    let refused = (refused > 0).then(|| format!("{} refused", number(refused)));
+    let skipped = (lines_skipped > 0).then(|| format!("{} skipped", counted(lines_skipped, "input line")));
+    [dropped, refused, skipped].into_iter().flatten()
 }
 
 /// What to say at the end; `spool` names the folder where messages are kept.
@@ -164,8 +175,8 @@ pub fn farewell(summary: &Summary, spool: Option<&str>) -> String {
     let Snapshot { readings, sent, acked, waiting_messages, waiting_bytes, trouble, .. } = &summary.last;
     let (readings, sent) = (counted(*readings, "reading"), counted(*sent, "message"));
     let mut text = format!("{readings} measured · {sent} sent, {} acknowledged", number(*acked));
-    for (count, what) in lost(&summary.last) {
-        let _ = write!(text, ", {} {what}", number(count));
+    for lost in lost(&summary.last) {
+        let _ = write!(text, ", {lost}");
     }
     if *waiting_messages == 0 {
         text.push_str(", none waiting");
@@ -203,6 +214,7 @@ fn bytes(value: u64) -> String {
     match value {
         0..1_024 => format!("{value} B"),
         1_024..1_048_576 => format!("{} KiB", value / 1_024),
+        _ if value.is_multiple_of(1_048_576) => format!("{} MiB", value / 1_048_576),
         _ => format!("{:.1} MiB", value as f64 / 1_048_576.0),
     }
 }
@@ -272,12 +284,14 @@ mod tests {
         let config = FleetConfig::demo("hub.local:8080".parse().unwrap(), 3);
         assert_eq!(
             greeting(&ids, &config, 0),
-            "3 devices, lab-1 … lab-3, → ws://hub.local:8080 · up to 64.0 MiB wait for it in memory (on disk with --spool DIR)"
+            "3 devices, lab-1 … lab-3, → ws://hub.local:8080 · what it has not acknowledged is kept in memory \
+             (up to 64 MiB; --spool DIR keeps it on disk)"
         );
         let config = FleetConfig { spool: Some("/var/spool/x".into()), ..config };
         assert_eq!(
             greeting(&ids[..1], &config, 1),
-            "lab-1 → ws://hub.local:8080 · up to 64.0 MiB wait for it in /var/spool/x, 1 message of an earlier run first"
+            "lab-1 → ws://hub.local:8080 · what it has not acknowledged is kept in /var/spool/x (up to 64 MiB) · 1 message of \
+             an earlier run first"
         );
     }
 }

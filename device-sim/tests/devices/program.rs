@@ -117,7 +117,7 @@ async fn a_pipe_is_sent_to_its_end_and_new_fields_become_channels() {
 #[tokio::test]
 async fn a_program_s_first_words_are_skipped_and_a_program_without_a_reading_is_told_so() {
     for (input, code, words) in [
-        ("Starting sensor...\n{\"temp\": 1}\n{\"temp\": 2}\n", 0, &["line=1", "1 input lines skipped"][..]),
+        ("Starting sensor...\n{\"temp\": 1}\n{\"temp\": 2}\n", 0, &["line=1", "1 input line skipped"][..]),
         ("sensor: command not found\n", 1, &["device-sim: pipe: the input has ended after one line", "JSON lines"]),
     ] {
         let hub = Hub::start().await;

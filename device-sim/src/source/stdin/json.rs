@@ -14,7 +14,7 @@ use crate::source::{
 #[derive(Debug, thiserror::Error)]
 pub(super) enum JsonError {
     /// Not JSON, or not an object.
-    #[error("not a JSON object such as {{\"temp\": 21.5}}: {0}")]
+    #[error("not a JSON object such as {{\"temp\": 21.5}}: {}", without_place(.0))]
     Syntax(#[source] serde_json::Error),
     /// The time is none.
     #[error(transparent)]
@@ -22,6 +22,12 @@ pub(super) enum JsonError {
     /// The time is neither number nor text.
     #[error("{0} is no time: send epoch milliseconds or RFC 3339, or leave it out")]
     TimeKind(String),
+}
+
+/// The line is numbered by whoever reads it; here it would always be the first.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 /// The readings of one line.

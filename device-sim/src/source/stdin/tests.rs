@@ -91,7 +91,7 @@ fn what_a_program_says_first_costs_nothing_but_its_own_lines() {
 #[test]
 fn an_input_without_a_reading_is_an_error_that_says_what_is_expected() {
     for (text, begins) in [
-        ("", "the input has ended without any line"),
+        ("", "the input is empty: print"),
         ("Traceback (most recent call last):\nModuleNotFoundError: no smbus\n", "the input has ended after 2 lines"),
         ("t,v\n", "the input has ended after one line"),
     ] {
