@@ -70,11 +70,11 @@ async fn serve(settings: &Settings, is_terminal: bool) -> anyhow::Result<bool> {
     let _ = writeln!(io::stderr(), "device-sim: {greeting}");
     status::watch(&mut fleet, is_terminal, stop(settings.duration, &mut interrupt, &mut terminate)).await;
     let waiting = fleet.snapshot().waiting_messages;
+    let spool = settings.fleet.spool.as_ref().map(|folder| folder.display().to_string());
     let summary = tokio::select! {
         summary = fleet.finish(SHUTDOWN_PATIENCE) => summary,
-        _ = interrupt.recv() => anyhow::bail!("stopped at once; of {waiting} messages it is not known whether they arrived"),
+        _ = interrupt.recv() => anyhow::bail!(status::cut_short(waiting, spool.as_deref())),
     };
-    let spool = settings.fleet.spool.as_ref().map(|folder| folder.display().to_string());
     let farewell = status::farewell(&summary, spool.as_deref());
     let is_delivered = summary.is_drained && summary.failures.is_empty();
     let mut stderr = io::stderr();

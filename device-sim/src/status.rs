@@ -38,7 +38,7 @@ pub async fn watch(fleet: &mut Fleet, is_terminal: bool, stop: impl Future<Outpu
         let _ = clear(&mut stderr);
     }
     let Snapshot { trouble, waiting_messages: waiting @ 1.., .. } = fleet.snapshot() else { return };
-    if trouble.is_some() {
+    if trouble.is_some_and(|trouble| trouble.again_at <= Instant::now() + SHUTDOWN_PATIENCE) {
         let (patience_s, waiting) = (SHUTDOWN_PATIENCE.as_secs(), counted(waiting, "message"));
         let _ = writeln!(
             stderr,
@@ -191,6 +191,15 @@ pub fn farewell(summary: &Summary, spool: Option<&str>) -> String {
         None => write!(text, ": they were in memory and are lost; --spool DIR would keep them"),
     };
     text
+}
+
+/// What to say when nobody waits for the end.
+pub fn cut_short(waiting: u64, spool: Option<&str>) -> String {
+    let waiting = counted(waiting, "message");
+    match spool {
+        Some(folder) => format!("stopped at once; {waiting} in {folder} will be sent at the next start"),
+        None => format!("stopped at once; {waiting} may not have arrived"),
+    }
 }
 
 fn counted(count: u64, what: &str) -> String {

@@ -243,8 +243,9 @@ impl DeviceHandle {
         let _ = self.stats().wait_for(|stats| stats.waiting_bytes < half).await;
     }
 
-    /// Waits until everything is acknowledged, at most for `patience`, then says bye and closes. Returns how things
-    /// stood at the end; what waits is kept where the spool is on disk.
+    /// Waits until everything is acknowledged, at most for `patience` and not at all when the next attempt to connect
+    /// comes later than that, then says bye and closes. Returns how things stood at the end; what waits is kept where
+    /// the spool is on disk.
     pub async fn finish(self, patience: Duration) -> Stats {
         self.orders.send_replace(Order::Finish(Instant::now() + patience));
         self.orders.closed().await;

@@ -8,7 +8,7 @@ use std::{
 use protocol::close;
 use tokio::{
     sync::{Notify, mpsc, watch},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 use super::{
@@ -79,7 +79,7 @@ impl Link {
         loop {
             let opened = tokio::select! {
                 opened = self.open() => opened,
-                () = over(self.orders.clone(), &self.shared) => return,
+                () = over(self.orders.clone(), &self.shared, None) => return,
             };
             let ending = match opened {
                 Ok(socket) => {
@@ -105,9 +105,10 @@ impl Link {
             attempt = attempt.saturating_add(1);
             let retry_in = backoff.next(ending.advice, &mut rand::rng());
             self.tell_disconnected(ending, retry_in, attempt);
+            let retry_at = Instant::now() + retry_in;
             tokio::select! {
-                () = sleep(retry_in) => {}
-                () = over(self.orders.clone(), &self.shared) => return,
+                () = sleep_until(retry_at) => {}
+                () = over(self.orders.clone(), &self.shared, Some(retry_at)) => return,
             }
         }
     }
@@ -174,9 +175,9 @@ impl Link {
 }
 
 /// Until the connection is no longer wanted: the handle is gone, or finishing is done or overdue. Nothing that is not
-/// acknowledged gets done without a connection, so here only the deadline and the handle count, and an outbox that
-/// has nothing to deliver.
-async fn over(mut orders: watch::Receiver<Order>, shared: &Shared) {
+/// acknowledged gets done without a connection, so here only the deadline and the handle count, an outbox that has
+/// nothing to deliver, and a next attempt that would come too late.
+async fn over(mut orders: watch::Receiver<Order>, shared: &Shared, retry_at: Option<Instant>) {
     loop {
         let order = *orders.borrow_and_update();
         match order {
@@ -186,6 +187,7 @@ async fn over(mut orders: watch::Receiver<Order>, shared: &Shared) {
                 }
             }
             Order::Finish(_) if shared.lock().outbox.is_drained() => return,
+            Order::Finish(deadline) if retry_at.is_some_and(|at| at > deadline) => return,
             Order::Finish(deadline) => {
                 tokio::select! {
                     () = sleep_until(deadline) => return,

@@ -45,6 +45,18 @@ async fn a_refused_token_is_not_tried_again_for_a_minute() {
 }
 
 #[tokio::test]
+async fn a_finish_does_not_wait_for_an_attempt_that_would_come_too_late() {
+    let hub = Hub::bind().await;
+    let (device, mut events) = spawn(config(hub.address()));
+    send(&device, 1, 0);
+    hub.refuse("401 Unauthorized").await;
+    disconnected(&mut events).await;
+    let finish = device.finish(Duration::from_secs(50));
+    let stats = tokio::time::timeout(Duration::from_secs(25), finish).await.expect("the next attempt is a minute away");
+    assert_eq!(stats.waiting_messages, 1);
+}
+
+#[tokio::test]
 async fn closes_with_a_code_say_when_to_come_back() {
     let hub = Hub::bind().await;
     let (_device, mut events) = spawn(config(hub.address()));
