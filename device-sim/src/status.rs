@@ -42,7 +42,7 @@ pub async fn watch(fleet: &mut Fleet, is_terminal: bool, stop: impl Future<Outpu
         let (patience_s, waiting) = (SHUTDOWN_PATIENCE.as_secs(), counted(waiting, "message"));
         let _ = writeln!(
             stderr,
-            "device-sim: waiting {patience_s} s more for the hub to take {waiting}; Ctrl-C ends it now"
+            "device-sim: waiting up to {patience_s} s for the hub to take {waiting}; Ctrl-C ends it now"
         );
     }
 }
