@@ -6,6 +6,7 @@
 
 #![allow(clippy::float_cmp, reason = "a reading comes back as it was sent, to the last bit")]
 
+mod bad_line;
 mod clocks;
 mod device_examples;
 mod disk;
