@@ -25,6 +25,9 @@ const PANELS = {
   'first-run': () => import('./panels/first-run.js'),
 };
 
+/** The chart library runs after this module, so that it is compiled while the hub answers; by then it has run. */
+const parsed = new Promise((resolve) => { document.addEventListener('DOMContentLoaded', resolve, { once: true }); });
+
 /** Ages grow and the window moves on without any reading. */
 const TICK_MS = 250;
 const URL_MS = 250;
@@ -274,7 +277,7 @@ export class App {
     const name = catalogue.devices.length === 0 ? 'first-run' : Object.hasOwn(PANELS, screen.page) ? screen.page : 'live';
     if (name === this.panelName) return;
     this.panelName = name;
-    const module = await PANELS[/** @type {keyof typeof PANELS} */ (name)]();
+    const [module] = await Promise.all([PANELS[/** @type {keyof typeof PANELS} */ (name)](), parsed]);
     if (name !== this.panelName) return;
     this.panel?.destroy();
     this.panel = module.mount(this.root, this);

@@ -4,8 +4,8 @@
  * on one set of timestamps and bridges NaN, so gaps would have to be clipped away again: dearer, and a pixel that holds
  * both a reading and a NaN would lose its extremes.
  *
- * uPlot is the classic script that index.html loads first: its minified build has no module form, and the readable one
- * alone would take more than half of what a first visit may load.
+ * uPlot is the classic script that index.html loads; it has run before the first chart is made. Its minified build has
+ * no module form, and the readable one alone would take more than half of what a first visit may load.
  *
  * A chart draws what it is told, when it is told. It keeps no readings, no clock and no opinion about live or frozen.
  */

@@ -86,7 +86,8 @@ export class Card {
     this.ofElement = find(this.element, '.of');
     this.unitElement = find(this.element, '.unit');
     this.veil = /** @type {HTMLElement} */ (find(this.element, '.veil'));
-    /** @type {Chart | null} */
+    this.inView = false;
+    /** Made when there is something to draw: empty ones would be drawn while the readings wait. @type {Chart | null} */
     this.chart = null;
     /** @type {Past | null} */
     this.past = null;
@@ -128,10 +129,9 @@ export class Card {
     if (same && this.items.length > 0) return;
     this.picked = Math.min(this.picked, spec.series.length - 1);
     this.buildLegend();
-    if (this.chart) {
-      this.hide();
-      this.show();
-    }
+    this.chart?.destroy();
+    this.chart = null;
+    this.stale();
   }
 
   buildLegend() {
@@ -182,9 +182,20 @@ export class Card {
   }
 
   show() {
-    if (this.chart) return;
+    this.inView = true;
+    this.stale();
+  }
+
+  hide() {
+    this.inView = false;
+    this.chart?.destroy();
+    this.chart = null;
+  }
+
+  makeChart() {
     const { kind, states, unit } = this.spec.series[0];
-    this.chart = new Chart(this.plotElement, {
+    this.range = null;
+    return new Chart(this.plotElement, {
       colours: this.spec.colours,
       steps: kind === 'state',
       states,
@@ -196,21 +207,15 @@ export class Card {
       zoomed: (factor, at) => this.app.zoom(factor, at),
       panned: (share) => this.app.pan(share),
     });
-    this.range = null;
-    this.stale();
-  }
-
-  hide() {
-    this.chart?.destroy();
-    this.chart = null;
   }
 
   /** Draws what is due. @param {Scene} scene @returns {number} milliseconds until more is; Infinity: only when something changes */
   draw(scene) {
-    const { chart } = this;
-    if (!chart) return Infinity;
+    if (!this.inView) return Infinity;
     const loading = this.past ? this.past.state === 'loading' : !this.spec.series.some((series) => scene.ring(series.id));
     this.element.classList.toggle('loading', loading);
+    if (loading && !this.chart) return Infinity;
+    const chart = (this.chart ??= this.makeChart());
     if (scene.hover !== null) this.readOut(scene, scene.hover);
     const wait = this.waitToDraw(scene, chart);
     if (wait === 0) this.drawChart(scene, chart, loading);

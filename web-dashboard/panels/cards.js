@@ -25,6 +25,8 @@ const AHEAD_PX = 240;
 /** Subscriptions follow scrolling, and requests zooming, after this pause. */
 const SETTLE_MS = 200;
 const PLOT_WIDTH_GUESS = 300;
+/** Between a card's edge and its plot, both sides. */
+const CARD_PADDING_PX = 20;
 const AXIS_PX = 40;
 const BUCKET_STEP = 50;
 const LOADS_MAX = 3;
@@ -35,6 +37,9 @@ export class LivePage {
   constructor(root, app) {
     this.app = app;
     this.root = root;
+    const placeholder = root.querySelector('.card');
+    /** How wide plots will be: cards take the room of their placeholders. */
+    this.widthGuess = placeholder ? placeholder.clientWidth - CARD_PADDING_PX : PLOT_WIDTH_GUESS;
     root.replaceChildren();
     root.className = 'live';
     this.sidebar = new Sidebar(root, app);
@@ -85,7 +90,10 @@ export class LivePage {
     if (catalogue.shape !== this.shape || key !== this.layoutKey) {
       this.shape = catalogue.shape;
       this.layoutKey = key;
+      // The first time readings are asked for before there is anything to show them on: they come meanwhile.
+      if (this.app.subscriptions.size === 0) this.settle();
       this.arrange();
+      if (this.inView.size === 0) this.showFirst();
     }
     this.sidebar.sync();
     this.settle();
@@ -114,6 +122,15 @@ export class LivePage {
     const columns = Math.max(1, Math.round(Math.sqrt((specs.length * innerWidth) / innerHeight / WALL_ASPECT)));
     this.grid.style.setProperty('--wall-columns', String(columns));
     this.grid.style.setProperty('--wall-rows', String(Math.ceil(specs.length / columns)));
+  }
+
+  /** Charts on the first screen do not wait for the observer, which speaks only after a frame. */
+  showFirst() {
+    for (const card of this.cards.values()) {
+      if (card.element.getBoundingClientRect().top > innerHeight) return;
+      this.inView.add(card);
+      card.show();
+    }
   }
 
   /** @param {import('../store.js').CardSpec} spec */
@@ -183,7 +200,7 @@ export class LivePage {
     const { catalogue, screen } = this.app;
     if (!catalogue.known || catalogue.series.size === 0) return;
     const plot = [...this.cards.values()].find((card) => card.plotElement.clientWidth > 0)?.plotElement;
-    const pixels = plot ? (plot.clientWidth - AXIS_PX) * devicePixelRatio : PLOT_WIDTH_GUESS;
+    const pixels = ((plot?.clientWidth ?? this.widthGuess) - AXIS_PX) * devicePixelRatio;
     const buckets = Math.min(Math.max(Math.round(pixels / BUCKET_STEP) * BUCKET_STEP, 200), 1200);
     const rest = { window_ms: RANGES[screen.range], points: POINTS_PER_BUCKET * buckets };
     const all = catalogue.series.size <= SUBSCRIBE_ALL_MAX;
@@ -276,12 +293,13 @@ export class LivePage {
     if (!frozen || !key) return;
     const { loadRange } = await import('../history.js');
     while (this.loading < LOADS_MAX && !signal.aborted) {
-      const card = [...this.inView].find((other) => other.chart && other.pastKey !== key && this.needsPast(other, frozen));
-      if (!card || !card.chart) return;
+      const card = [...this.inView].find((other) => other.pastKey !== key && this.needsPast(other, frozen));
+      if (!card) return;
       card.pastKey = key;
       if (card.past?.state !== 'done') card.past = { state: 'loading' };
       this.loading++;
-      const buckets = Math.round(card.chart.width * devicePixelRatio);
+      const width = card.chart?.width ?? card.plotElement.clientWidth - AXIS_PX;
+      const buckets = Math.max(Math.round(width * devicePixelRatio), 1);
       loadRange(card.spec.series, frozen, buckets, signal).then((past) => {
         if (signal.aborted) return;
         this.loading--;
