@@ -29,7 +29,7 @@ export async function loadRange(series, span, points, signal) {
   try {
     const response = await fetch(`/api/v1/query?${query}`, { signal });
     if (!response.ok) return { state: 'failed', detail: await problem(response) };
-    /** @type {{series: QuerySeries[]}} */
+    /** @type {{series: QuerySeries[], gaps?: (import('./types.js').Gap & {series: number})[]}} */
     const answer = await response.json();
     const byKey = new Map(series.map((one) => [one.key, one]));
     return {
@@ -38,6 +38,7 @@ export async function loadRange(series, span, points, signal) {
         const known = byKey.get(`${one.device}/${one.channel}`);
         return known ? [[known.id, fill(one, known.kind, span, points)]] : [];
       })),
+      gaps: answer.gaps ?? [],
     };
   } catch (error) {
     return { state: 'failed', detail: error instanceof TypeError ? 'the hub does not answer' : String(error) };
@@ -51,7 +52,8 @@ export async function loadRange(series, span, points, signal) {
 export function fill(series, kind, span, points) {
   const stepMs = series.bucket_ms ?? (span.to - span.from) / points;
   const ring = new Ring(stepMs, Math.ceil((span.to - span.from) / stepMs) + 3);
-  const { t, value, min, max } = series;
+  const { before, t, value, min, max } = series;
+  if (before) ring.push(before.t, before.value ?? NaN);
   // Between two states there is no mean.
   const middle = kind === 'state' ? series.last : series.mean;
   for (let i = 0; i < t.length; i++) {

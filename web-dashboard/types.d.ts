@@ -87,6 +87,8 @@ export interface QuerySeries {
   id: number;
   device: string;
   channel: string;
+  /** The last reading before the range, however old. */
+  before?: { t: number; value: number | null } | null;
   /** Null: the readings themselves. */
   bucket_ms: number | null;
   t: number[];

@@ -25,7 +25,7 @@ import { counted, formatBesideUnit, formatReading, formatWithUnit } from '../uni
  * @property {(series: number) => Ring | null} ring
  * @property {(series: number) => import('../types.js').Gap[]} reported
  */
-/** @typedef {{state: 'loading'} | {state: 'done', rings: Map<number, Ring>} | {state: 'failed', detail: string}} Past what the hub answered for a frozen range */
+/** @typedef {{state: 'loading'} | {state: 'done', rings: Map<number, Ring>, gaps: (import('../types.js').Gap & {series: number})[]} | {state: 'failed', detail: string}} Past what the hub answered for a frozen range */
 /** @typedef {{button: HTMLButtonElement, value: HTMLElement}} LegendItem */
 
 /** Redraws of a chart are at least this far apart; longer when a pixel stands for much time. */
@@ -110,7 +110,7 @@ export class Card {
     this.valueAt = 0;
     this.valueDue = true;
     this.legendAt = 0;
-    this.summaryAt = 0;
+    this.summaryAt = -Infinity;
     this.spec = spec;
     this.describe(spec);
     find(this.veil, 'button').addEventListener('click', () => this.page.retryPast(this));
@@ -178,6 +178,7 @@ export class Card {
     this.drawnAt = 0;
     this.valueAt = 0;
     this.legendAt = 0;
+    this.summaryAt = -Infinity;
     this.app.invalidate();
   }
 
@@ -246,12 +247,12 @@ export class Card {
     this.rings = rings;
     if (scene.hover === null && scene.clock - this.legendAt >= LEGEND_MS) this.legend(scene.clock);
     this.cover(scene, loading, withData.length > 0);
-    if (scene.clock - this.summaryAt >= SUMMARY_MS) this.summarise(scene);
+    if (!loading && scene.clock - this.summaryAt >= SUMMARY_MS) this.summarise(scene);
   }
 
   /** The gaps that are known without looking at readings. Of a device that is away nothing is known since its last word, not even whether a state still stands. @param {Series} series @param {Scene} scene */
   known(series, scene) {
-    const gaps = scene.reported(series.id);
+    const gaps = this.past?.state === 'done' ? this.past.gaps.filter((gap) => gap.series === series.id) : scene.reported(series.id);
     const { device } = series;
     if (series.kind !== 'state' || device.state === 'fresh') return gaps;
     const from = this.app.lastSeen(device) ?? -Infinity;

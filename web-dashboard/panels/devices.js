@@ -6,7 +6,7 @@
 import { problem } from '../history.js';
 import { clean } from '../store.js';
 import { formatAge, formatMoment } from '../time.js';
-import { counted, formatCount, formatValue } from '../units.js';
+import { counted, formatCount, formatReading } from '../units.js';
 import { find, setText, stamp } from './card.js';
 import { settings } from './sidebar.js';
 
@@ -48,8 +48,8 @@ class DeviceCard {
     this.page = page;
     this.element = stamp('device-card-template');
     this.device = device;
-    /** @type {HTMLElement[]} */
-    this.values = [];
+    /** @type {{value: HTMLElement, unit: Element}[]} */
+    this.cells = [];
     this.describe(device);
   }
 
@@ -68,10 +68,9 @@ class DeviceCard {
     const rows = device.series.map((series) => {
       const row = stamp('channel-row-template');
       setText(find(row, '.name'), series.name);
-      setText(find(row, '.unit'), series.unit);
       return row;
     });
-    this.values = rows.map((row) => /** @type {HTMLElement} */ (find(row, '.reading')));
+    this.cells = rows.map((row) => ({ value: /** @type {HTMLElement} */ (find(row, '.reading')), unit: find(row, '.unit') }));
     find(element, 'tbody').replaceChildren(...rows);
     const link = /** @type {HTMLAnchorElement} */ (find(element, '.to-live'));
     link.href = `?device=${encodeURIComponent(device.id)}`;
@@ -96,9 +95,11 @@ class DeviceCard {
   fillLatest(latest) {
     this.device.series.forEach((series, index) => {
       const reading = latest.get(series.id);
-      const cell = this.values[index];
-      setText(cell, reading ? formatValue(reading.value ?? NaN, series) : '–');
-      cell.title = reading ? formatMoment(reading.t, this.page.app.screen.zone, this.page.app.now()) : 'no reading yet';
+      const { value, unit } = this.cells[index];
+      const shown = formatReading(reading?.value ?? NaN, series);
+      setText(value, shown.text);
+      setText(unit, shown.unit);
+      value.title = reading ? formatMoment(reading.t, this.page.app.screen.zone, this.page.app.now()) : 'no reading yet';
     });
   }
 

@@ -22,12 +22,19 @@ export function mount(root) {
     const box = /** @type {HTMLElement} */ (find(panel, `[data-command=${name}]`));
     const code = find(box, 'code');
     const button = /** @type {HTMLButtonElement} */ (find(box, 'button'));
-    setText(code, command);
+    code.replaceChildren(...command.split(' ').flatMap((word, index) => [...(index > 0 ? [' '] : []), span(word)]));
     button.addEventListener('click', () => copy(code, button));
   }
   root.className = 'single';
   root.replaceChildren(panel);
   return { sync() {}, frame() {}, restyle() {}, destroy() {} };
+}
+
+/** @param {string} text */
+function span(text) {
+  const element = document.createElement('span');
+  element.textContent = text;
+  return element;
 }
 
 /** The clipboard needs a secure page; without one the text is selected, ready for the keys. @param {Element} code @param {HTMLElement} button */

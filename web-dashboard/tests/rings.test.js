@@ -217,6 +217,6 @@ test('an answer from history is filled raw or as buckets', () => {
   const reduced = fill(answer, 'gauge', span, 60);
   assert.deepEqual([reduced.reduced, reduced.newestValue, reduced.survey(T, T + 60_000, { hold: true }, []).hi], [true, 5, 6]);
   assert.equal(fill(answer, 'state', span, 60).newestValue, 4);
-  const state = fill({ id: 7, device: 'a', channel: 'door', bucket_ms: null, t: [T - 900_000, T + 30_000], value: [1, 0] }, 'state', span, 300);
+  const state = fill({ id: 7, device: 'a', channel: 'door', before: { t: T - 900_000, value: 1 }, bucket_ms: null, t: [T + 30_000], value: [0] }, 'state', span, 300);
   assert.deepEqual([state.valueAt(T + 10_000, []), state.valueAt(T + 40_000, [])], [1, 0], 'what stood at the left edge');
 });
