@@ -94,7 +94,7 @@ impl Default for Config {
             keep_hours: days(365 * 20),
             commit_interval: Duration::from_secs(30),
             readers_max: 4,
-            replay_bytes_max: 32 << 20,
+            replay_bytes_max: 96 << 20,
         }
     }
 }

@@ -248,6 +248,17 @@ impl PipelineHandle {
         self.input(Input::Frame { connection, frame, room }).await
     }
 
+    /// Brings a small data frame if there is room for it now, which is almost always; else gives it back.
+    pub fn try_frame(&self, connection: u64, frame: Bytes) -> Result<(), Bytes> {
+        if frame.len() > SMALL_FRAME_BYTES_MAX {
+            return Err(frame);
+        }
+        self.inputs.try_send(Input::Frame { connection, frame, room: None }).map_err(|error| {
+            let Input::Frame { frame, .. } = error.into_inner() else { unreachable!("it was a frame") };
+            frame
+        })
+    }
+
     /// Makes a request; waits while there are too many.
     pub async fn request(&self, request: Request) -> Result<(), Stopped> {
         self.requests.send(request).await.map_err(|_| Stopped)

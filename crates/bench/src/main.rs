@@ -1,7 +1,7 @@
 //! `bench`: what the hub does a second, how long it takes and what it costs, beside a floor measured in the same run.
 //!
 //! Every command starts the release binary of the hub as a process of its own, pinned to core 0, and drives it from
-//! core 1 over real sockets. Rates come from acknowledgements, processor time and written bytes from `/proc`, bytes on
+//! core 1 over real sockets. Rates come from acknowledgements, processor time from `/proc`, written bytes from the device, bytes on
 //! the wire from the client's side. Latencies are taken from the intended send time, so a slow hub cannot hide behind
 //! a load generator that waits for it.
 
@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 mod ack;
 mod capture;
 mod device;
+mod disk;
 mod echo;
 mod fanout;
 mod floor;

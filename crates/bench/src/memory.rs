@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::{
     Options,
     device::{self, Device},
-    process::{self, HubProcess},
+    process::{self, HubProcess, Memory},
     swarm::Swarm,
     table::{Table, Target},
 };
@@ -23,24 +23,43 @@ const MB: f64 = 1e6;
 /// Prints the figures.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut table = Table::new("Memory (PSS)");
-    for connections in [1_000, 5_000] {
-        let folder = process::folder(options)?;
-        let hub = HubProcess::start(options, folder.path(), &[("WEB__CONNECTIONS_PER_ADDRESS_MAX", "10000")])?;
-        rest(&mut Swarm::new()?, REST)?;
-        let before = hub.memory()?;
-        if connections == 1_000 {
-            table.add("idle hub", before.proportional / MB, "MB", None, Target::AtMost(20.0));
-            table.add("idle hub, RSS", before.resident / MB, "MB", None, Target::None);
-        }
-        let mut swarm = Swarm::new()?;
-        device::fleet(&mut swarm, hub.address, connections, 1)?;
-        rest(&mut swarm, REST)?;
-        let each = (hub.memory()?.proportional - before.proportional) / connections as f64 / KIB;
-        table.add(format!("an idle device connection, of {connections}"), each, "KiB", None, Target::AtMost(8.0));
+    let idle = connections(options, 0)?;
+    table.add("idle hub", idle.before.proportional / MB, "MB", None, Target::AtMost(20.0));
+    table.add("idle hub, RSS", idle.before.resident / MB, "MB", None, Target::None);
+    for count in [1_000, 5_000] {
+        let Connections { before, after } = connections(options, count)?;
+        let each = |more: Memory, less: Memory| (more.proportional - less.proportional) / count as f64 / KIB;
+        let name = |what: &str| format!("{what}, of {count}");
+        table.add(name("an idle device connection"), each(after, before), "KiB", None, Target::AtMost(8.0));
+        let device = each(before, idle.before);
+        table.add(name("a device of one channel that the hub knows"), device, "KiB", None, Target::None);
     }
     fleet(options, &mut table)?;
     println!("{table}");
     Ok(())
+}
+
+/// Memory of a hub without and with the connections of devices that it knows.
+struct Connections {
+    before: Memory,
+    after: Memory,
+}
+
+/// What so many connections cost. The hub meets the devices first and is started again, so that what it remembers of
+/// them is there before they connect, and no memory that their introduction has left free.
+fn connections(options: &Options, count: usize) -> anyhow::Result<Connections> {
+    let folder = process::folder(options)?;
+    let settings = [("WEB__CONNECTIONS_PER_ADDRESS_MAX", "10000")];
+    let hub = HubProcess::start(options, folder.path(), &settings)?;
+    device::fleet(&mut Swarm::new()?, hub.address, count, 1)?;
+    hub.stop()?;
+    let hub = HubProcess::start(options, folder.path(), &settings)?;
+    rest(&mut Swarm::new()?, REST)?;
+    let before = hub.memory()?;
+    let mut swarm = Swarm::new()?;
+    device::fleet(&mut swarm, hub.address, count, 1)?;
+    rest(&mut swarm, REST)?;
+    Ok(Connections { before, after: hub.memory()? })
 }
 
 /// 1 000 devices × 10 channels at 1 Hz.

@@ -169,8 +169,6 @@ pub struct Usage {
     pub cpu_s: f64,
     /// Bytes that it caused to be read from devices.
     pub read_bytes: u64,
-    /// Bytes that it caused to be written to devices.
-    pub written_bytes: u64,
 }
 
 impl Usage {
@@ -186,7 +184,6 @@ impl Usage {
         Ok(Self {
             cpu_s: ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
             read_bytes: field("read_bytes:").context("no read_bytes")?,
-            written_bytes: field("write_bytes:").context("no write_bytes")?,
         })
     }
 }

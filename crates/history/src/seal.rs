@@ -13,8 +13,8 @@ use crate::readings::Readings;
 use crate::rollup::{self, Bucket, Row, WIDTHS_US, bucket_start};
 use crate::store::{self, LATE_LANE, StateRow};
 
-/// Open rows of one level at which the closed ones become a chunk. The state row is written again at each seal: with two
-/// lists of up to 64 rows of some 25 bytes it stays within one page.
+/// Open rows of one level at which the closed ones become a chunk. Both lists are written again at each seal: with up to
+/// 64 rows of some 25 bytes each they stay within one page.
 const OPEN_ROWS_MAX: usize = 64;
 
 /// What became of a head.
@@ -46,7 +46,7 @@ pub(crate) fn seal(
     if unsealed.len() >= chunk_readings {
         let ripe = unsealed.take_ripe(chunk_readings);
         sealed.chunked = ripe.len();
-        roll_up(conn, series, &ripe, &mut state, raw_floor_us)?;
+        roll_up(conn, series, &ripe, raw_floor_us)?;
         sealed.bytes += put_chunks(conn, 0, series, &ripe.in_order, chunk_readings)?;
         sealed.bytes += put_chunks(conn, LATE_LANE, series, &ripe.late, chunk_readings)?;
     }
@@ -60,25 +60,20 @@ pub(crate) fn seal(
 }
 
 /// Adds what is about to become chunks to the open rows of both levels.
-fn roll_up(
-    conn: &Connection,
-    series: SeriesId,
-    ripe: &Unsealed,
-    state: &mut StateRow,
-    raw_floor_us: i64,
-) -> rusqlite::Result<()> {
+fn roll_up(conn: &Connection, series: SeriesId, ripe: &Unsealed, raw_floor_us: i64) -> rusqlite::Result<()> {
     let damaged = Cell::new(0);
     let reader = RawReader { conn, series, unsealed: ripe, floor_us: raw_floor_us, damaged: &damaged };
     let collisions = reader.collisions()?;
+    let mut encoded = store::open_rows(conn, series)?;
     for level in [1, 2] {
-        let mut open = decode_open_rows(series, state, level);
+        let mut open = decode_open_rows(series, encoded.as_ref(), level);
         rollup::add_rows(&mut open, &unsealed_rows(&reader, &collisions, WIDTHS_US[level])?);
         if open.len() >= OPEN_ROWS_MAX {
             close_rows(conn, series, level, &mut open)?;
         }
-        state.open_rows[level - 1] = Some(codec::rows::encode_open(&open, WIDTHS_US[level]));
+        encoded.get_or_insert_default()[level - 1] = codec::rows::encode_open(&open, WIDTHS_US[level]);
     }
-    Ok(())
+    encoded.map_or(Ok(()), |encoded| store::put_open_rows(conn, series, &encoded))
 }
 
 /// The rollup rows, by bucket, of what a reader has unsealed: rows to add, and rows that replace their bucket because it
@@ -124,8 +119,9 @@ pub(crate) fn decode_spill(series: SeriesId, state: &StateRow) -> Unsealed {
 }
 
 /// The open rows of a series at level 1 or 2. Damage is logged and costs them only.
-pub(crate) fn decode_open_rows(series: SeriesId, state: &StateRow, level: usize) -> Vec<Row> {
-    match state.open_rows[level - 1].as_deref().map(|bytes| codec::rows::decode_open(bytes, WIDTHS_US[level])) {
+pub(crate) fn decode_open_rows(series: SeriesId, encoded: Option<&[Vec<u8>; 2]>, level: usize) -> Vec<Row> {
+    let bytes = encoded.map(|levels| &levels[level - 1]).filter(|bytes| !bytes.is_empty());
+    match bytes.map(|bytes| codec::rows::decode_open(bytes, WIDTHS_US[level])) {
         None => Vec::new(),
         Some(Ok(rows)) => rows,
         Some(Err(error)) => {

@@ -5,6 +5,7 @@
 //! blob           append-only bytes, in the order of sealing
 //! chunk          index of the blobs: (level, series, t1, blob) → t0, n
 //! series_state   one row a series, overwritten at each seal and spill
+//! open_rows      one row a series, overwritten at each seal: rollup rows that are in no chunk yet
 //! event          connects, hub starts, operator actions
 //! ```
 //! A *lane* is the level, or the level + [`LATE_LANE`] for what came late. In the plain lanes the chunks of a series never
@@ -52,10 +53,13 @@ CREATE TABLE series_state (
     sealed_seq INTEGER NOT NULL,
     newest_us INTEGER NOT NULL,
     spilled INTEGER NOT NULL,
-    minutes BLOB,
-    hours BLOB,
     spill_in_order BLOB,
     spill_late BLOB
+);
+CREATE TABLE open_rows (
+    series INTEGER PRIMARY KEY,
+    minutes BLOB NOT NULL,
+    hours BLOB NOT NULL
 );
 CREATE TABLE event (
     seq INTEGER PRIMARY KEY,
@@ -86,8 +90,6 @@ pub(crate) struct StateRow {
     pub(crate) newest_us: i64,
     /// How many readings are spilled.
     pub(crate) spilled: usize,
-    /// Open rows of levels 1 and 2, encoded.
-    pub(crate) open_rows: [Option<Vec<u8>>; 2],
     /// Spilled readings in order and late, encoded.
     pub(crate) spill: [Option<Vec<u8>>; 2],
 }
@@ -260,15 +262,14 @@ pub(crate) fn lane_end(conn: &Connection, lane: u8, series: SeriesId) -> rusqlit
 /// A series' state row.
 pub(crate) fn state(conn: &Connection, series: SeriesId) -> rusqlite::Result<Option<StateRow>> {
     conn.prepare_cached(
-        "SELECT sealed_seq, newest_us, spilled, minutes, hours, spill_in_order, spill_late FROM series_state WHERE series = ?",
+        "SELECT sealed_seq, newest_us, spilled, spill_in_order, spill_late FROM series_state WHERE series = ?",
     )?
     .query_row([series], |row| {
         Ok(StateRow {
             sealed_seq: row.get::<_, i64>(0)? as u64,
             newest_us: row.get(1)?,
             spilled: row.get::<_, i64>(2)? as usize,
-            open_rows: [row.get(3)?, row.get(4)?],
-            spill: [row.get(5)?, row.get(6)?],
+            spill: [row.get(3)?, row.get(4)?],
         })
     })
     .optional()
@@ -276,10 +277,23 @@ pub(crate) fn state(conn: &Connection, series: SeriesId) -> rusqlite::Result<Opt
 
 /// Overwrites a series' state row.
 pub(crate) fn put_state(conn: &Connection, series: SeriesId, state: &StateRow) -> rusqlite::Result<()> {
-    let StateRow { sealed_seq, newest_us, spilled, open_rows: [minutes, hours], spill: [in_order, late] } = state;
-    conn.prepare_cached("REPLACE INTO series_state VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?
-        .execute(params![series, *sealed_seq as i64, newest_us, *spilled as i64, minutes, hours, in_order, late])
+    let StateRow { sealed_seq, newest_us, spilled, spill: [in_order, late] } = state;
+    conn.prepare_cached("REPLACE INTO series_state VALUES (?, ?, ?, ?, ?, ?)")?
+        .execute(params![series, *sealed_seq as i64, newest_us, *spilled as i64, in_order, late])
         .map(drop)
+}
+
+/// A series' open rows of levels 1 and 2, encoded; `None` before its first seal.
+pub(crate) fn open_rows(conn: &Connection, series: SeriesId) -> rusqlite::Result<Option<[Vec<u8>; 2]>> {
+    conn.prepare_cached("SELECT minutes, hours FROM open_rows WHERE series = ?")?
+        .query_row([series], |row| Ok([row.get(0)?, row.get(1)?]))
+        .optional()
+}
+
+/// Overwrites a series' open rows. They are apart from its state because a spill, which comes several times as often as a
+/// seal, leaves them as they are.
+pub(crate) fn put_open_rows(conn: &Connection, series: SeriesId, [minutes, hours]: &[Vec<u8>; 2]) -> rusqlite::Result<()> {
+    conn.prepare_cached("REPLACE INTO open_rows VALUES (?, ?, ?)")?.execute(params![series, minutes, hours]).map(drop)
 }
 
 /// Calls `each` with every series' id, sealed sequence, newest time and number of spilled readings.

@@ -247,7 +247,7 @@ impl View {
         for chunk in store::late_chunks(conn, level as u8 + LATE_LANE, series, start_us, end_us)? {
             add(chunk.blob, self.decode_rows(series, chunk.blob)?);
         }
-        add(i64::MAX - 1, seal::decode_open_rows(series, &known.state, level));
+        add(i64::MAX - 1, seal::decode_open_rows(series, store::open_rows(conn, series)?.as_ref(), level));
         let reader = self.reader(series, &known.unsealed);
         add(i64::MAX, seal::unsealed_rows(&reader, &reader.collisions()?, WIDTHS_US[level])?);
         Ok(rows)

@@ -130,7 +130,7 @@ impl Session {
         match end {
             End::Close(code, reason) => {
                 self.web.metrics.closed(code);
-                self.close(code, reason).await;
+                Box::pin(self.close(code, reason)).await;
             }
             // The answer to the device's close is queued; without this flush it would see a broken connection.
             End::Closed(_) => drop(timeout(CLOSE_TIMEOUT, self.socket.flush()).await),
@@ -224,13 +224,15 @@ impl Session {
             self.web.metrics.messages_slowed.inc();
             tokio::time::sleep(wait).await;
         }
+        // What is seldom waited for is boxed: unboxed, every connection would keep more than 1 KiB of room for it.
         match kind {
             ItemKind::Array if self.has_said_hello => {
+                let Err(bytes) = self.pipeline.try_frame(self.number, bytes) else { return Ok(()) };
                 let (pipeline, connection) = (self.pipeline.clone(), self.number);
-                self.bring(pipeline.frame(connection, bytes)).await
+                Box::pin(self.bring(pipeline.frame(connection, bytes))).await
             }
             ItemKind::Array => Err(End::Close(close::POLICY, "say hello before sending readings".into())),
-            ItemKind::Map => self.on_control(&bytes).await,
+            ItemKind::Map => Box::pin(self.on_control(&bytes)).await,
             ItemKind::Other => {
                 self.web.metrics.unreadable.inc();
                 let reason = "a message is one CBOR array (readings) or map (control)";

@@ -18,6 +18,7 @@ use super::{
     snapshot::SharedSnapshot,
     viewer::ViewerLink,
 };
+use crate::number_map::NumberMap;
 
 /// Points of a series in one frame of a stream that wants every change.
 const EVERY_CHANGE_POINTS: usize = 1024;
@@ -63,7 +64,7 @@ pub struct Window {
 #[derive(Debug)]
 pub struct Fanout {
     flush_interval: Duration,
-    streams: HashMap<u64, Stream>,
+    streams: NumberMap<u64, Stream>,
     by_key: HashMap<StreamKey, u64>,
     /// Which streams want a series: stream number and slot, by series number.
     by_series: Vec<Vec<(u64, u32)>>,
@@ -147,7 +148,7 @@ impl Fanout {
     pub fn new(flush_interval: Duration) -> Self {
         Self {
             flush_interval,
-            streams: HashMap::new(),
+            streams: NumberMap::default(),
             by_key: HashMap::new(),
             by_series: Vec::new(),
             next_number: 1,

@@ -1,6 +1,6 @@
 //! Devices' connections: hello, welcome, takeover, goodbye.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use journal::Kind;
 use protocol::{
@@ -14,6 +14,7 @@ use super::Pipeline;
 use crate::{
     clock::wire_ms,
     ingest::{admission::SessionClock, link::Link},
+    number_map::NumberMap,
     state::{
         fold::Stream,
         record::{self, CatalogueRecord, ConnectionRecord},
@@ -36,8 +37,8 @@ pub(super) struct Connection {
 /// All connections by number, and which device holds which.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    by_number: HashMap<u64, Connection>,
-    by_device: HashMap<u32, u64>,
+    by_number: NumberMap<u64, Connection>,
+    by_device: NumberMap<u32, u64>,
 }
 
 impl Connections {

@@ -56,7 +56,7 @@ impl View {
 
     /// The start of a row of a rollup level before `end_us`, a whole bucket's end, such that the last one is not before it.
     fn row_before(&self, series: SeriesId, known: &Series, level: usize, end_us: i64) -> rusqlite::Result<Option<i64>> {
-        let open = seal::decode_open_rows(series, &known.state, level);
+        let open = seal::decode_open_rows(series, store::open_rows(self.conn(), series)?.as_ref(), level);
         let open = open.iter().map(|row| row.bucket.start_us).filter(|&start_us| start_us < end_us).max();
         let stored = self.known_before(series, known, level as u8, end_us)?;
         Ok(open.max(stored.map(|time_us| bucket_start(time_us, WIDTHS_US[level]))))
