@@ -54,6 +54,9 @@ const STOP_MAX: Duration = Duration::from_secs(2);
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Answers that may wait are given for so long before the journal is read on.
 const ANSWER_SLICE: Duration = Duration::from_millis(20);
+/// Full heads wait so long for others: a transaction for each would write the same pages, those of devices and marks above
+/// all, again and again.
+const SEAL_INTERVAL: Duration = Duration::from_secs(5);
 /// A commit that failed (a full disk, mostly) is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -339,7 +342,7 @@ impl Historian {
             self.shared.applied_seq.store(self.applied_seq, Ordering::Release);
             self.answer();
             // While a replay repeats what is stored already, other readings of those records are still to come.
-            if self.history.wants_commit() && self.applied_seq >= self.history.applied_seq() {
+            if self.is_commit_due() && self.applied_seq >= self.history.applied_seq() {
                 self.commit();
             }
         }
@@ -504,6 +507,12 @@ impl Historian {
         }
     }
 
+    /// Whether readings are to be stored now.
+    fn is_commit_due(&self) -> bool {
+        let can_wait = self.last_commit.elapsed() < SEAL_INTERVAL;
+        self.history.must_commit() || (self.history.wants_commit() && !can_wait)
+    }
+
     /// Commits what has waited long enough, keeps the journal that a restart would have to replay short, and deletes
     /// what is older than it is kept.
     fn keep_house(&mut self) {
@@ -514,7 +523,7 @@ impl Historian {
             self.history.release_below(self.applied_seq + 1);
         }
         let is_due = self.last_commit.elapsed() >= self.commit_interval && !self.dirty.is_empty();
-        if is_due || self.history.wants_commit() {
+        if is_due || self.is_commit_due() {
             self.commit();
         }
         if self.last_retention.elapsed() >= RETENTION_INTERVAL {

@@ -27,24 +27,27 @@ const SIMULATED: u32 = 42;
 const SIMULATED_S: i64 = 20 * 3_600;
 /// Readings a frame of an import.
 const IMPORT_READINGS: usize = 1_000;
-/// What is written is counted over this long at least: two of history's own commits, every 30 s, belong to it.
-const STEADY_TIME_MIN: Duration = Duration::from_secs(60);
-/// The fast load: 1 000 devices, ten readings a frame.
-const FAST_FRAMES_A_SECOND: u32 = 10_000;
-const FAST_READINGS: u16 = 10;
+/// The fast load: 1 000 devices of ten channels.
+const FAST_DEVICES: usize = 1_000;
+/// Messages that a device has on the way at most.
+const WINDOW: u64 = 64;
+/// Length of the journal meanwhile: less than a hub's own, so that it is soon full, and enough for a replay of the usual
+/// length.
+const RETAIN_BYTES: u64 = 192 << 20;
+/// How long the fast load runs before anything counts: what the filling has left behind is written by then.
+const SETTLE_TIME: Duration = Duration::from_secs(60);
+/// How long what is written is counted at least: several of history's spills belong to it.
+const FAST_TIME_MIN: Duration = Duration::from_secs(180);
+/// And of the slow load: two of history's own commits, every 30 s.
+const SLOW_TIME_MIN: Duration = Duration::from_secs(60);
 
 /// Prints the figures.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut table = Table::new("Bytes on disk and bytes written");
     kept(options, &mut table)?;
-    let settings = [("JOURNAL__RETAIN_BYTES", "67108864")];
-    let folder = process::folder(options)?;
-    let hub = HubProcess::start(options, folder.path(), &settings)?;
-    fast(options, &hub, folder.path(), &mut table)?;
-    hub.stop()?;
-    let folder = process::folder(options)?;
-    let hub = HubProcess::start(options, folder.path(), &settings)?;
-    slow(options, &hub, folder.path(), &mut table)?;
+    fast(options, Shape { frames_a_second: 10_000, channels: 10, readings: 1 }, &mut table)?;
+    fast(options, Shape { frames_a_second: 1_000, channels: 10, readings: 10 }, &mut table)?;
+    slow(options, &mut table)?;
     println!("{table}");
     Ok(())
 }
@@ -127,52 +130,71 @@ fn database_bytes(data: &Path) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-/// 100 000 readings a second until the journal recycles its segments, then what is written a reading.
-fn fast(options: &Options, hub: &HubProcess, folder: &Path, table: &mut Table) -> anyhow::Result<()> {
+/// How the fast load comes.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// Frames a second of all devices.
+    frames_a_second: u32,
+    /// Channels in a frame.
+    channels: u16,
+    /// Readings of each.
+    readings: usize,
+}
+
+/// 100 000 readings a second into a journal that recycles its segments: what is written a reading.
+fn fast(options: &Options, shape: Shape, table: &mut Table) -> anyhow::Result<()> {
+    let folder = process::folder(options)?;
+    let settings = [("JOURNAL__RETAIN_BYTES", &*RETAIN_BYTES.to_string())];
+    let hub = HubProcess::start(options, folder.path(), &settings)?;
     let mut swarm = Swarm::new()?;
-    let mut devices = device::fleet(&mut swarm, hub.address, 1_000, usize::from(FAST_READINGS))?;
-    steady(&mut swarm, &mut devices, FAST_FRAMES_A_SECOND, FAST_READINGS, Duration::from_secs(60))?;
-    let before = disk::written_bytes(folder)?;
-    let duration = options.duration().max(STEADY_TIME_MIN);
-    let frames = steady(&mut swarm, &mut devices, FAST_FRAMES_A_SECOND, FAST_READINGS, duration)?;
-    let written = (disk::written_bytes(folder)? - before) as f64;
-    let readings = (frames * u64::from(FAST_READINGS)) as f64;
-    let what = "written to the device at 100 000 readings/s, 10 a frame";
+    let mut devices = device::fleet(&mut swarm, hub.address, FAST_DEVICES, usize::from(shape.channels))?;
+    // A segment that is written for the first time is filled with zeros before.
+    while hub.metric("highwater_journal_bytes")? < RETAIN_BYTES as f64 {
+        steady(&mut swarm, &mut devices, Shape { frames_a_second: 50_000, ..shape }, Duration::from_secs(1))?;
+    }
+    steady(&mut swarm, &mut devices, shape, SETTLE_TIME)?;
+    let before = disk::written_bytes(folder.path())?;
+    let frames = steady(&mut swarm, &mut devices, shape, options.duration().max(FAST_TIME_MIN))?;
+    let written = (disk::written_bytes(folder.path())? - before) as f64;
+    let readings = frames as f64 * f64::from(shape.channels) * shape.readings as f64;
+    let what = format!(
+        "written to the device at 100 000 readings/s, frames of {} channels × {}",
+        shape.channels, shape.readings
+    );
     table.add(what, written / readings, "bytes a reading", None, Target::AtMost(20.0));
     Ok(())
 }
 
 /// One reading a second: what a commit writes.
-fn slow(options: &Options, hub: &HubProcess, folder: &Path, table: &mut Table) -> anyhow::Result<()> {
+fn slow(options: &Options, table: &mut Table) -> anyhow::Result<()> {
+    let folder = process::folder(options)?;
+    let hub = HubProcess::start(options, folder.path(), &[])?;
     let mut swarm = Swarm::new()?;
     let mut devices = device::fleet(&mut swarm, hub.address, 1, 1)?;
-    steady(&mut swarm, &mut devices, 1, 1, Duration::from_secs(3))?;
-    let before = disk::written_bytes(folder)?;
-    let duration = options.duration().max(STEADY_TIME_MIN);
-    let commits = steady(&mut swarm, &mut devices, 1, 1, duration)?;
-    let written = (disk::written_bytes(folder)? - before) as f64;
+    let shape = Shape { frames_a_second: 1, channels: 1, readings: 1 };
+    steady(&mut swarm, &mut devices, shape, Duration::from_secs(3))?;
+    let before = disk::written_bytes(folder.path())?;
+    let commits = steady(&mut swarm, &mut devices, shape, options.duration().max(SLOW_TIME_MIN))?;
+    let written = (disk::written_bytes(folder.path())? - before) as f64;
     let what = "written to the device a commit, 1 reading/s, history's commits included";
     table.add(what, written / commits as f64 / 1e3, "KB", None, Target::AtMost(15.0));
     Ok(())
 }
 
 /// Sends at the intended times for so long; gives how many frames.
-fn steady(
-    swarm: &mut Swarm,
-    devices: &mut [Device],
-    frames_a_second: u32,
-    readings: u16,
-    duration: Duration,
-) -> anyhow::Result<u64> {
-    let (began, gap, mut next) = (Instant::now(), Duration::from_secs(1) / frames_a_second, 0_u32);
+fn steady(swarm: &mut Swarm, devices: &mut [Device], shape: Shape, duration: Duration) -> anyhow::Result<u64> {
+    let (began, gap, mut next) = (Instant::now(), Duration::from_secs(1) / shape.frames_a_second, 0_u32);
     while began.elapsed() < duration {
         while began + gap * next <= Instant::now() {
             let number = next as usize % devices.len();
-            let value = |channel: u16| {
-                let phase = f64::from(next) / 30_000.0 + f64::from(channel);
+            if devices[number].in_flight() >= WINDOW {
+                break;
+            }
+            let value = |channel: u16, reading: usize| {
+                let phase = f64::from(next) / 30_000.0 + f64::from(channel) + reading as f64 / 300.0;
                 ((20.0 + phase.sin() * 5.0) * 100.0).round() / 100.0
             };
-            let frame = devices[number].readings(readings, value);
+            let frame = devices[number].block(shape.channels, shape.readings, value);
             swarm.link(devices[number].link).send(&frame)?;
             next += 1;
         }

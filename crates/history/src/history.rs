@@ -16,7 +16,9 @@ use crate::seal;
 use crate::store::{self, Meta};
 use crate::view::{Readers, View};
 
-/// Events that may wait for a commit before [`History::wants_commit`] asks for one.
+/// Full heads that may wait for a commit before [`History::must_commit`] asks for one.
+const FULL_WAITING_MAX: usize = 256;
+/// Events that may wait for a commit before [`History::must_commit`] asks for one.
 const EVENTS_WAITING_MAX: usize = 1_024;
 
 /// The stored past of all series, and the heads that are not stored yet. Owned by one thread.
@@ -160,9 +162,14 @@ impl History {
         }
     }
 
-    /// Whether something waits for a commit: full heads, heads over the memory limit, heads to be released, many events.
+    /// Whether something waits for a commit. Full heads can wait some seconds: many at once share pages of the database.
     pub fn wants_commit(&self) -> bool {
-        !self.full.is_empty()
+        !self.full.is_empty() || self.must_commit()
+    }
+
+    /// Whether a commit should not wait: many full heads, heads over the memory limit, heads to be released, many events.
+    pub fn must_commit(&self) -> bool {
+        self.full.len() >= FULL_WAITING_MAX
             || self.head_bytes > self.config.head_bytes_max
             || self.meta.replay_from < self.release_below.min(self.last_seq + 1)
             || self.events.len() >= EVENTS_WAITING_MAX
@@ -240,25 +247,26 @@ impl History {
     /// The series whose heads the next commit stores, in the order of their rows in the database.
     fn heads_to_store(&self) -> Vec<SeriesId> {
         let mut chosen = self.full.clone();
-        let mut rest: Vec<(usize, u64, SeriesId)> = Vec::new();
-        let over = self.head_bytes > self.config.head_bytes_max;
-        if over || self.release_below > self.meta.replay_from {
+        let is_over = self.head_bytes > self.config.head_bytes_max;
+        if is_over || self.release_below > self.meta.replay_from {
             let heads = self.series.iter().filter(|(_, known)| !known.is_full);
-            rest.extend(heads.filter_map(|(&id, known)| known.head.as_ref().map(|h| (h.bytes(), h.first_seq, id))));
+            let mut rest: Vec<(usize, u64, SeriesId)> =
+                heads.filter_map(|(&id, known)| known.head.as_ref().map(|h| (h.bytes(), h.first_seq, id))).collect();
             chosen.extend(rest.iter().filter(|head| head.1 < self.release_below).map(|head| head.2));
             rest.retain(|head| head.1 >= self.release_below);
-        }
-        if over {
-            // Down to half, so that spills come seldom and many at a time: neighbours then share a page.
-            rest.sort_unstable_by_key(|head| std::cmp::Reverse(head.0));
             let staying: usize = rest.iter().map(|head| head.0).sum();
-            let mut excess = staying.saturating_sub(self.config.head_bytes_max / 2);
-            for (bytes, _, id) in rest {
-                if excess == 0 {
-                    break;
+            // Often the full ones are enough. Else down to half, so that spills come seldom and many at a time: neighbours
+            // then share a page.
+            if is_over && staying > self.config.head_bytes_max / 4 * 3 {
+                rest.sort_unstable_by_key(|head| std::cmp::Reverse(head.0));
+                let mut excess = staying.saturating_sub(self.config.head_bytes_max / 2);
+                for (bytes, _, id) in rest {
+                    if excess == 0 {
+                        break;
+                    }
+                    excess = excess.saturating_sub(bytes);
+                    chosen.push(id);
                 }
-                excess = excess.saturating_sub(bytes);
-                chosen.push(id);
             }
         }
         chosen.sort_unstable();

@@ -292,7 +292,11 @@ pub(crate) fn open_rows(conn: &Connection, series: SeriesId) -> rusqlite::Result
 
 /// Overwrites a series' open rows. They are apart from its state because a spill, which comes several times as often as a
 /// seal, leaves them as they are.
-pub(crate) fn put_open_rows(conn: &Connection, series: SeriesId, [minutes, hours]: &[Vec<u8>; 2]) -> rusqlite::Result<()> {
+pub(crate) fn put_open_rows(
+    conn: &Connection,
+    series: SeriesId,
+    [minutes, hours]: &[Vec<u8>; 2],
+) -> rusqlite::Result<()> {
     conn.prepare_cached("REPLACE INTO open_rows VALUES (?, ?, ?)")?.execute(params![series, minutes, hours]).map(drop)
 }
 
