@@ -17,7 +17,7 @@ use crate::store::{self, Meta};
 use crate::view::{Readers, View};
 
 /// Full heads that may wait for a commit before [`History::must_commit`] asks for one.
-const FULL_WAITING_MAX: usize = 256;
+const FULL_WAITING_MAX: usize = 1_024;
 /// Events that may wait for a commit before [`History::must_commit`] asks for one.
 const EVENTS_WAITING_MAX: usize = 1_024;
 

@@ -52,8 +52,9 @@ pub fn create_tables(connection: &Connection) -> Result<(), StoreError> {
         "CREATE TABLE IF NOT EXISTS hub_device (number INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
          CREATE TABLE IF NOT EXISTS hub_series (number INTEGER PRIMARY KEY, device INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
          CREATE TABLE IF NOT EXISTS hub_stream (number INTEGER PRIMARY KEY, device INTEGER NOT NULL, spool INTEGER NOT NULL,
-             mark INTEGER NOT NULL, newest_us INTEGER, last_used_us INTEGER NOT NULL, forgotten_by INTEGER,
-             body BLOB NOT NULL) STRICT;",
+             forgotten_by INTEGER, body BLOB NOT NULL) STRICT;
+         CREATE TABLE IF NOT EXISTS hub_mark (number INTEGER PRIMARY KEY, mark INTEGER NOT NULL, newest_us INTEGER,
+             last_used_us INTEGER NOT NULL) STRICT;",
     )?;
     Ok(())
 }
@@ -164,37 +165,34 @@ pub fn save(transaction: &Transaction, state: &State, dirty: &Dirty) -> Result<(
         put_device.execute(params![number, body])?;
     }
     let mut put_series = transaction.prepare_cached("INSERT OR REPLACE INTO hub_series VALUES (?1, ?2, ?3)")?;
+    let mut drop_marks = transaction
+        .prepare_cached("DELETE FROM hub_mark WHERE number IN (SELECT number FROM hub_stream WHERE device = ?1)")?;
     let mut drop_streams = transaction.prepare_cached("DELETE FROM hub_stream WHERE device = ?1")?;
-    let mut put_stream =
-        transaction.prepare_cached("INSERT OR REPLACE INTO hub_stream VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut put_stream = transaction.prepare_cached("INSERT OR REPLACE INTO hub_stream VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    // Marks move with every commit, channel lists hardly ever: apart, a thousand marks are some pages and not hundreds.
+    let mut put_mark = transaction.prepare_cached("INSERT OR REPLACE INTO hub_mark VALUES (?1, ?2, ?3, ?4)")?;
+    let mut save_mark = |number: u32, stream: &Stream| {
+        put_mark.execute(params![number, stream.mark as i64, stream.newest_us, stream.last_used_us]).map(drop)
+    };
     for &number in &dirty.catalogue {
         let device = &state.devices[number as usize];
         for &series in &device.series {
             put_series.execute(params![series, number, codec::to_vec(&state.series[series as usize].decl)])?;
         }
+        drop_marks.execute([number])?;
         drop_streams.execute([number])?;
         let remembered = device.streams.iter().map(|&number| (number, None));
         let forgotten = device.forgotten.iter().map(|&(number, seq)| (number, Some(seq as i64)));
         for (number, forgotten_by) in remembered.chain(forgotten) {
             let Some(stream) = state.streams.get(&number) else { continue };
             let body = codec::to_vec(&StreamBody { channels: stream.decls.clone(), series: stream.series.clone() });
-            put_stream.execute(params![
-                number,
-                stream.device,
-                stream.spool as i64,
-                stream.mark as i64,
-                stream.newest_us,
-                stream.last_used_us,
-                forgotten_by,
-                body
-            ])?;
+            put_stream.execute(params![number, stream.device, stream.spool as i64, forgotten_by, body])?;
+            save_mark(number, stream)?;
         }
     }
-    let mut put_mark = transaction
-        .prepare_cached("UPDATE hub_stream SET mark = ?2, newest_us = ?3, last_used_us = ?4 WHERE number = ?1")?;
-    for number in &dirty.streams {
-        if let Some(stream) = state.streams.get(number) {
-            put_mark.execute(params![number, stream.mark as i64, stream.newest_us, stream.last_used_us])?;
+    for &number in &dirty.streams {
+        if let Some(stream) = state.streams.get(&number) {
+            save_mark(number, stream)?;
         }
     }
     Ok(())
@@ -216,8 +214,10 @@ pub fn load(connection: &Connection) -> Result<State, StoreError> {
         let decl: ChannelDecl = codec::from_slice(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?;
         state.put_series(number, device, decl);
     }
-    let mut streams =
-        connection.prepare("SELECT number, device, spool, mark, newest_us, last_used_us, forgotten_by, body FROM hub_stream ORDER BY number")?;
+    let mut streams = connection.prepare(
+        "SELECT number, device, spool, mark, newest_us, last_used_us, forgotten_by, body
+         FROM hub_stream JOIN hub_mark USING (number) ORDER BY number",
+    )?;
     let mut rows = streams.query([])?;
     while let Some(row) = rows.next()? {
         let (number, device): (u32, u32) = (row.get(0)?, row.get(1)?);
