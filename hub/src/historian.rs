@@ -7,22 +7,14 @@
 //! behind, the credit of devices.
 
 use std::{
-    collections::VecDeque,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc,
-    },
+    sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use history::{History, View, ViewError};
+use history::History;
 use journal::{Kind, ReadError, Reader, Record, Records};
 use protocol::device::{Batch, data};
-use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
 use crate::{
     clock,
@@ -31,18 +23,29 @@ use crate::{
         State,
         fold::Applied,
         record::DataHead,
-        store::{self, Dirty, StoreError},
+        store::{self, Dirty},
     },
 };
 
-/// Questions that may wait; further ones are told that the hub is busy.
-const QUESTIONS_WAITING_MAX: usize = 1_024;
+mod config;
+mod handle;
+mod questions;
+mod replay_cost;
+mod start;
+
+pub use config::Config;
+pub use handle::{Busy, HistorianHandle};
+pub use questions::Present;
+pub use start::{Loaded, OpenError, Replayed};
+
+use handle::Shared;
+use questions::{ANSWER_SLICE, Questions};
+use replay_cost::ReplayCost;
+
 /// Bytes of journal read at once.
 const READ_BYTES: usize = 1 << 20;
 /// The historian looks around this often when nothing wakes it.
 const PARK_MAX: Duration = Duration::from_millis(250);
-/// What the journal adds to each payload, about.
-const RECORD_OVERHEAD_BYTES: u64 = 24;
 /// How often old history is looked for.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 /// Forgotten spools of one device (a script that posts under a new one each time) above which everything is stored, so
@@ -50,85 +53,11 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 const FORGOTTEN_MAX: usize = 1_000;
 /// Applying what is left of the journal may take so long when the hub stops.
 const STOP_MAX: Duration = Duration::from_secs(2);
-/// Whoever asks for the present gives up after this.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// Answers that may wait are given for so long before the journal is read on.
-const ANSWER_SLICE: Duration = Duration::from_millis(20);
 /// Full heads wait so long for others: a transaction for each would write the same pages, those of devices and marks above
 /// all, again and again.
 const SEAL_INTERVAL: Duration = Duration::from_secs(5);
 /// A commit that failed (a full disk, mostly) is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
-
-/// What is kept, and for how long.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// Readings a chunk is sealed at.
-    pub chunk_readings: usize,
-    /// Memory that readings not yet sealed may take in all, bytes.
-    pub head_bytes_max: usize,
-    /// How long every single reading is kept.
-    #[serde(with = "crate::config::duration")]
-    pub keep_raw: Duration,
-    /// How long one-minute minimum, maximum and mean are kept.
-    #[serde(with = "crate::config::duration")]
-    pub keep_minutes: Duration,
-    /// How long one-hour minimum, maximum and mean are kept.
-    #[serde(with = "crate::config::duration")]
-    pub keep_hours: Duration,
-    /// What was learned is written to the database at least this often.
-    #[serde(with = "crate::config::duration")]
-    pub commit_interval: Duration,
-    /// Questions about the past that are answered at the same time.
-    pub readers_max: usize,
-    /// Journal that a restart may have to replay, bytes: readings that have waited longer for their chunk are spilled.
-    pub replay_bytes_max: u64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        let days = |days: u64| Duration::from_secs(24 * 3600 * days);
-        Self {
-            chunk_readings: 1_024,
-            head_bytes_max: 24 << 20,
-            keep_raw: days(90),
-            keep_minutes: days(365 * 2),
-            keep_hours: days(365 * 20),
-            commit_interval: Duration::from_secs(30),
-            readers_max: 4,
-            replay_bytes_max: 96 << 20,
-        }
-    }
-}
-
-impl Config {
-    fn of_history(&self) -> history::Config {
-        let keep = |max_age| history::Retention { max_age: Some(max_age) };
-        history::Config {
-            chunk_readings: self.chunk_readings,
-            head_bytes_max: self.head_bytes_max,
-            retention: [keep(self.keep_raw), keep(self.keep_minutes), keep(self.keep_hours)],
-            // As many again for live screens, which must not wait for a slow export.
-            readers_max: self.readers_max * 2,
-            ..history::Config::default()
-        }
-    }
-}
-
-/// Why the historian cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The database.
-    #[error("cannot open the history database")]
-    History(#[source] history::OpenError),
-    /// The hub's own tables in it.
-    #[error("cannot load the hub's state")]
-    State(#[source] StoreError),
-    /// The journal does not reach back to where history ends.
-    #[error("cannot read the journal behind history")]
-    Journal(#[source] ReadError),
-}
 
 /// The thread's own side.
 pub struct Historian {
@@ -145,182 +74,18 @@ pub struct Historian {
     commit_interval: Duration,
     head_bytes_max: usize,
     last_retention: Instant,
-    questions: mpsc::Receiver<Question>,
-    waiting: VecDeque<Question>,
-    /// The least place that a waiting question needs exactly.
-    exact_seq: u64,
+    questions: Questions,
     shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    applied_seq: AtomicU64,
-    stop: AtomicBool,
-}
-
-/// A question: carried out on the historian's thread once record `behind_seq` is applied.
-struct Question {
-    behind_seq: u64,
-    /// It must be before the next record is applied.
-    is_exact: bool,
-    ask: Box<dyn FnOnce(&mut Present<'_>) + Send>,
-}
-
-/// What a question may look at.
-pub struct Present<'a> {
-    /// The durable state.
-    pub state: &'a State,
-    history: &'a mut History,
-}
-
-impl Present<'_> {
-    /// A view of these series as they are at this place in the journal, to be read on another thread.
-    pub fn view(&mut self, series: &[u32], from_us: i64, to_us: i64) -> Result<View, ViewError> {
-        self.history.view(series, from_us, to_us)
-    }
-}
-
-/// Asks the historian.
-#[derive(Clone)]
-pub struct HistorianHandle {
-    questions: mpsc::SyncSender<Question>,
-    journal: journal::Handle,
-    thread: thread::Thread,
-    shared: Arc<Shared>,
-}
-
-/// Too many questions wait, or the hub is stopping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the hub is busy answering others; try again in a second")]
-pub struct Busy;
-
-impl HistorianHandle {
-    /// Asks for something exactly behind record `behind_seq`. The question is in place when this returns: whoever
-    /// appends the next record afterwards can be sure that it is not seen.
-    pub fn ask<T: Send + 'static>(
-        &self,
-        behind_seq: u64,
-        ask: impl FnOnce(&mut Present<'_>) -> T + Send + 'static,
-    ) -> impl Future<Output = Result<T, Busy>> + Send + 'static {
-        self.question(behind_seq, true, ask)
-    }
-
-    /// Asks for something as of everything that is on disk by now, or a little later: who has had a reading
-    /// acknowledged finds it.
-    pub fn ask_now<T: Send + 'static>(
-        &self,
-        ask: impl FnOnce(&mut Present<'_>) -> T + Send + 'static,
-    ) -> impl Future<Output = Result<T, Busy>> + Send + 'static {
-        let answered = self.question(self.journal.durable_seq(), false, ask);
-        async move { tokio::time::timeout(ANSWER_MAX, answered).await.map_err(|_| Busy)? }
-    }
-
-    fn question<T: Send + 'static>(
-        &self,
-        behind_seq: u64,
-        is_exact: bool,
-        ask: impl FnOnce(&mut Present<'_>) -> T + Send + 'static,
-    ) -> impl Future<Output = Result<T, Busy>> + Send + 'static {
-        let (answer, answered) = oneshot::channel();
-        let question = Question {
-            behind_seq,
-            is_exact,
-            ask: Box::new(move |present| {
-                // Who no longer waits for the answer does not get one.
-                if !answer.is_closed() {
-                    drop(answer.send(ask(present)));
-                }
-            }),
-        };
-        let asked = self.questions.try_send(question).map_err(|_| Busy);
-        self.wake();
-        async move {
-            asked?;
-            answered.await.map_err(|_| Busy)
-        }
-    }
-
-    /// There is something new in the journal.
-    pub fn wake(&self) {
-        self.thread.unpark();
-    }
-
-    /// The last record that was applied.
-    pub fn applied_seq(&self) -> u64 {
-        self.shared.applied_seq.load(Ordering::Acquire)
-    }
-
-    /// Applies what is durable, commits, and ends. The thread is joined by whoever started it.
-    pub fn stop(&self) {
-        self.shared.stop.store(true, Ordering::Release);
-        self.wake();
-    }
-}
-
-/// What was loaded before the journal is opened: the database knows sequence numbers that the journal must not reuse.
-pub struct Loaded {
-    history: History,
-    state: State,
-}
-
-impl Loaded {
-    /// Opens the database in the data folder.
-    pub fn open(path: &Path, config: &Config) -> Result<Self, OpenError> {
-        let history = History::open(path, config.of_history()).map_err(OpenError::History)?;
-        store::create_tables(history.connection()).map_err(OpenError::State)?;
-        let state = store::load(history.connection()).map_err(OpenError::State)?;
-        Ok(Self { history, state })
-    }
-
-    /// The highest sequence number that the database knows.
-    pub fn applied_seq(&self) -> u64 {
-        self.history.applied_seq()
-    }
-}
-
-/// The historian before its thread runs.
-pub struct Replayed {
-    historian: Historian,
-    questions: mpsc::SyncSender<Question>,
 }
 
 impl Historian {
-    /// Replays what the database does not have yet.
-    pub fn replay(loaded: Loaded, journal: journal::Handle, config: &Config) -> Result<Replayed, OpenError> {
-        let Loaded { history, state } = loaded;
-        let from_seq = history.replay_from().max(journal.oldest_seq());
-        let reader = journal.reader(from_seq).map_err(OpenError::Journal)?;
-        let (sender, questions) = mpsc::sync_channel(QUESTIONS_WAITING_MAX);
-        let mut historian = Self {
-            history,
-            state,
-            dirty: Dirty::default(),
-            journal,
-            reader,
-            batch: Batch::default(),
-            applied_seq: from_seq.saturating_sub(1),
-            last_commit: Instant::now(),
-            retry_at: None,
-            replay: ReplayCost::new(config.replay_bytes_max),
-            commit_interval: config.commit_interval,
-            head_bytes_max: config.head_bytes_max,
-            last_retention: Instant::now(),
-            questions,
-            waiting: VecDeque::new(),
-            exact_seq: u64::MAX,
-            shared: Arc::default(),
-        };
-        historian.follow().map_err(OpenError::Journal)?;
-        Ok(Replayed { historian, questions: sender })
-    }
-
     /// Applies everything that is durable, stopping where a question wants the present.
     fn follow(&mut self) -> Result<(), ReadError> {
         let mut records = Records::new();
         loop {
             // The order matters: a question that is here before a record becomes durable is found before it is applied.
             let mut durable_seq = self.journal.durable_seq();
-            self.take_questions();
+            self.questions.take();
             self.answer();
             if self.applied_seq >= durable_seq || self.is_stuck() {
                 return Ok(());
@@ -332,10 +97,11 @@ impl Historian {
                 if record.seq > durable_seq {
                     // It became durable after the look above, and so may have been appended behind a newer question.
                     durable_seq = self.journal.durable_seq();
-                    self.take_questions();
+                    self.questions.take();
                 }
-                if self.exact_seq < record.seq {
-                    self.answer_exact();
+                if self.questions.exact_seq < record.seq {
+                    let present = &mut Present { state: &self.state, history: &mut self.history };
+                    self.questions.answer_exact(self.applied_seq, present);
                 }
                 self.apply(&record);
             }
@@ -346,6 +112,11 @@ impl Historian {
                 self.commit();
             }
         }
+    }
+
+    fn answer(&mut self) {
+        let present = &mut Present { state: &self.state, history: &mut self.history };
+        self.questions.answer(self.applied_seq, present);
     }
 
     /// The database takes nothing and memory is used up: the journal keeps what comes until it does again.
@@ -438,52 +209,6 @@ impl Historian {
         }
     }
 
-    /// Puts new questions in line. One too many is dropped, which tells its asker that the hub is busy; those that need
-    /// an exact place are few, one a subscription, and never are.
-    fn take_questions(&mut self) {
-        for question in self.questions.try_iter() {
-            if question.is_exact {
-                self.exact_seq = self.exact_seq.min(question.behind_seq);
-            } else if self.waiting.len() >= QUESTIONS_WAITING_MAX {
-                continue;
-            }
-            self.waiting.push_back(question);
-        }
-    }
-
-    /// Carries out questions whose place is reached, for a while; those that need this very place all.
-    fn answer(&mut self) {
-        self.answer_exact();
-        let began = Instant::now();
-        for _ in 0..self.waiting.len() {
-            if began.elapsed() > ANSWER_SLICE {
-                return;
-            }
-            self.answer_next(|question, applied_seq| question.behind_seq <= applied_seq);
-        }
-    }
-
-    fn answer_exact(&mut self) {
-        if self.exact_seq > self.applied_seq {
-            return;
-        }
-        for _ in 0..self.waiting.len() {
-            self.answer_next(|question, applied_seq| question.is_exact && question.behind_seq <= applied_seq);
-        }
-        let exact = self.waiting.iter().filter(|question| question.is_exact);
-        self.exact_seq = exact.map(|question| question.behind_seq).min().unwrap_or(u64::MAX);
-    }
-
-    /// Carries out the first question in line if its time has come, else puts it at the end.
-    fn answer_next(&mut self, is_due: impl Fn(&Question, u64) -> bool) {
-        let Some(question) = self.waiting.pop_front() else { return };
-        if is_due(&question, self.applied_seq) {
-            (question.ask)(&mut Present { state: &self.state, history: &mut self.history });
-        } else {
-            self.waiting.push_back(question);
-        }
-    }
-
     /// Writes chunks and state in one transaction and lets the journal have back what is no longer needed.
     fn commit(&mut self) {
         if self.retry_at.is_some_and(|at| Instant::now() < at) {
@@ -559,85 +284,7 @@ impl Historian {
                     return;
                 }
             }
-            thread::park_timeout(if self.waiting.is_empty() { PARK_MAX } else { ANSWER_SLICE / 20 });
+            thread::park_timeout(if self.questions.is_empty() { PARK_MAX } else { ANSWER_SLICE / 20 });
         }
-    }
-}
-
-/// How much of the journal a restart would have to replay: marks along it, some eight for the most it may be.
-#[derive(Debug)]
-struct ReplayCost {
-    bytes_max: u64,
-    bytes: u64,
-    /// Bytes between two marks.
-    step: u64,
-    marks: VecDeque<(u64, u64)>,
-}
-
-impl ReplayCost {
-    fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, bytes: 0, step: (bytes_max / 8).min(1 << 20), marks: VecDeque::new() }
-    }
-
-    fn add(&mut self, seq: u64, payload_bytes: usize) {
-        if self.marks.back().is_none_or(|&(_, bytes)| self.bytes >= bytes + self.step) {
-            self.marks.push_back((seq, self.bytes));
-        }
-        self.bytes += payload_bytes as u64 + RECORD_OVERHEAD_BYTES;
-    }
-
-    /// When a replay from `replay_from` would cost too much: below which record everything should be stored to halve it.
-    fn release_below(&mut self, replay_from: u64) -> Option<u64> {
-        while self.marks.get(1).is_some_and(|&(seq, _)| seq <= replay_from) {
-            self.marks.pop_front();
-        }
-        let &(_, oldest) = self.marks.front()?;
-        if self.bytes - oldest <= self.bytes_max {
-            return None;
-        }
-        let enough = self.bytes - self.bytes_max / 2;
-        self.marks.iter().rev().find(|&&(_, bytes)| bytes <= enough).map(|&(seq, _)| seq)
-    }
-}
-
-impl Replayed {
-    /// The state at the end of the journal, for the pipeline to go on from.
-    pub fn state(&self) -> State {
-        let mut state = self.historian.state.clone();
-        state.streams.values_mut().for_each(|stream| stream.durable = stream.mark);
-        state
-    }
-
-    /// Starts the thread.
-    /// The receiver closes when the thread has ended, however it did.
-    pub fn start(self) -> std::io::Result<(HistorianHandle, thread::JoinHandle<()>, oneshot::Receiver<()>)> {
-        let shared = Arc::clone(&self.historian.shared);
-        shared.applied_seq.store(self.historian.applied_seq, Ordering::Release);
-        let (alive, ended) = oneshot::channel();
-        let historian = self.historian;
-        let journal = historian.journal.clone();
-        let joined = thread::Builder::new().name("historian".into()).spawn(move || {
-            let _alive = alive;
-            historian.run();
-        })?;
-        let handle = HistorianHandle { questions: self.questions, journal, thread: joined.thread().clone(), shared };
-        Ok((handle, joined, ended))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_replay_that_grows_too_long_is_halved() {
-        let mut cost = ReplayCost::new(8 << 20);
-        for seq in 1..=8 {
-            cost.add(seq, (1 << 20) - RECORD_OVERHEAD_BYTES as usize);
-            assert_eq!(cost.release_below(1), None);
-        }
-        cost.add(9, 1 << 20);
-        assert_eq!(cost.release_below(1), Some(6));
-        assert_eq!(cost.release_below(6), None);
     }
 }
