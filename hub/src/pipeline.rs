@@ -5,28 +5,19 @@
 //! does no I/O of its own; bytes go to the journal's thread and to the logs and links of the connections.
 
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use journal::Kind;
-use protocol::{close, device::Hello, live::control::Subscribe};
-use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use protocol::close;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     clock,
-    config::duration,
     historian::HistorianHandle,
-    ingest::{
-        self,
-        budget::Budget,
-        http::{Post, PostError, Posted},
-        link::Link,
-    },
-    live::{fanout::Fanout, viewer::ViewerLink},
+    ingest::{self, budget::Budget},
+    live::fanout::Fanout,
     metrics::Metrics,
     state::{
         State,
@@ -35,13 +26,19 @@ use crate::{
 };
 
 mod acks;
+mod config;
 mod devices;
+mod inbox;
 mod messages;
 mod post;
 mod presence;
+mod report;
 mod viewers;
 
+pub use config::{CommitInterval, JournalConfig};
+pub use inbox::{Input, PipelineHandle, Request, Stopped};
 pub use presence::{Vital, Vitals};
+pub use report::JournalReport;
 pub use viewers::{SubscribeError, Subscribed, gap_row, resolve, series_row};
 
 use acks::Acks;
@@ -49,14 +46,6 @@ use devices::Connections;
 use presence::Presence;
 use viewers::Viewers;
 
-/// Inputs that may wait; a full queue makes connections wait, which TCP passes on to devices.
-const INPUTS_WAITING_MAX: usize = 1_024;
-/// Frames up to this size wait in the queue without more ado: 16 MiB in all.
-const SMALL_FRAME_BYTES_MAX: usize = 16 * 1024;
-/// Larger ones may take so much together, KiB.
-const LARGE_FRAMES_KIB_MAX: usize = 32 * 1024;
-/// Requests of viewers and the API that may wait.
-const REQUESTS_WAITING_MAX: usize = 1_024;
 /// Inputs taken at once before the journal is handed what they made.
 const INPUTS_AT_ONCE: usize = 256;
 /// Appended and not yet durable bytes above which no more input is taken.
@@ -67,203 +56,6 @@ const WARNINGS_PER_SECOND: u32 = 5;
 const CLOCK_STEP_US_MAX: i64 = 1_000_000;
 /// How often states of devices and the catalogue are looked at for viewers.
 const TICK: Duration = Duration::from_millis(250);
-
-/// The journal and its commits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct JournalConfig {
-    /// Length of a segment file, bytes.
-    pub segment_bytes: u64,
-    /// The least time between two syncs: 10 ms, but 200 ms on an SD card, which lasts years longer that way.
-    pub commit_interval: CommitInterval,
-    /// The journal is kept at this size by recycling what nobody needs any more, bytes.
-    pub retain_bytes: u64,
-    /// Free space below which nothing is acknowledged, bytes; 0 is max(256 MiB, min(5 % of the disk, 2 GiB)).
-    pub reserve_bytes: u64,
-}
-
-impl Default for JournalConfig {
-    fn default() -> Self {
-        Self {
-            segment_bytes: 16 << 20,
-            commit_interval: CommitInterval::Auto,
-            retain_bytes: 256 << 20,
-            reserve_bytes: 0,
-        }
-    }
-}
-
-/// A time, or `auto` for what suits the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CommitInterval {
-    /// 10 ms, or 200 ms on an SD card.
-    Auto,
-    /// As said.
-    Fixed(Duration),
-}
-
-impl Serialize for CommitInterval {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Auto => serializer.serialize_str("auto"),
-            Self::Fixed(interval) => duration::serialize(interval, serializer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for CommitInterval {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text == "auto" {
-            return Ok(Self::Auto);
-        }
-        duration::deserialize(serde::de::value::StringDeserializer::new(text)).map(Self::Fixed)
-    }
-}
-
-/// What devices' connections and the HTTP door bring.
-#[derive(Debug)]
-pub enum Input {
-    /// A connection introduces a device and a spool of it.
-    Hello {
-        /// The connection's number.
-        connection: u64,
-        /// The way back.
-        link: Arc<Link>,
-        /// What it said.
-        hello: Box<Hello>,
-    },
-    /// A data frame as it came.
-    Frame {
-        /// The connection's number.
-        connection: u64,
-        /// `[seq, t0, items]`.
-        frame: Bytes,
-        /// Room in memory that a large frame holds until it is handled.
-        room: Option<OwnedSemaphorePermit>,
-    },
-    /// Messages that will never come.
-    Gap {
-        /// The connection's number.
-        connection: u64,
-        /// First missing number.
-        from: u64,
-        /// Last missing number.
-        to: u64,
-        /// In the device's words.
-        reason: String,
-    },
-    /// The connection has ended.
-    Closed {
-        /// The connection's number.
-        connection: u64,
-        /// Why, for the journal.
-        reason: String,
-    },
-    /// Readings by HTTP.
-    Post(Box<Post>, oneshot::Sender<Result<Posted, PostError>>),
-}
-
-/// What viewers and the API ask for.
-#[derive(Debug)]
-pub enum Request {
-    /// A viewer is there: it gets the catalogue and all changes of it.
-    Enter(Arc<ViewerLink>),
-    /// A viewer lost control messages and needs the whole catalogue again.
-    Resync(Arc<ViewerLink>),
-    /// A viewer has gone.
-    Exit(Arc<ViewerLink>),
-    /// A subscription, with its place among the snapshots that are made at the same time.
-    Subscribe(Arc<ViewerLink>, Subscribe, OwnedSemaphorePermit, oneshot::Sender<Result<Subscribed, SubscribeError>>),
-    /// The end of one.
-    Unsubscribe(Arc<ViewerLink>, u64),
-    /// Stop taking input, commit everything, acknowledge it, close all connections with this code.
-    Stop(u16, oneshot::Sender<()>),
-}
-
-/// What the journal's thread reports; read by the pipeline when it is woken.
-#[derive(Debug, Default)]
-pub struct JournalReport {
-    news: Mutex<News>,
-    notify: Notify,
-}
-
-#[derive(Debug, Default)]
-struct News {
-    durable_seq: u64,
-    disk_full: Option<bool>,
-    failed: Option<String>,
-}
-
-impl JournalReport {
-    /// Called on the journal's thread.
-    pub fn put(&self, commit: &journal::Commit) {
-        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        match commit {
-            journal::Commit::Durable { seq } => news.durable_seq = *seq,
-            journal::Commit::Failed { error, disk_full: true } => {
-                tracing::error!(%error, "the disk is full: nothing is acknowledged until there is room");
-                news.disk_full = Some(true);
-            }
-            journal::Commit::Failed { error, disk_full: false } => news.failed = Some(error.to_string()),
-            journal::Commit::SpaceBack => news.disk_full = Some(false),
-        }
-        drop(news);
-        self.notify.notify_one();
-    }
-
-    fn take(&self) -> News {
-        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        News { durable_seq: news.durable_seq, disk_full: news.disk_full.take(), failed: news.failed.take() }
-    }
-}
-
-/// Talks to the pipeline.
-#[derive(Debug, Clone)]
-pub struct PipelineHandle {
-    inputs: mpsc::Sender<Input>,
-    requests: mpsc::Sender<Request>,
-    large_frames: Arc<Semaphore>,
-}
-
-/// The pipeline has stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the hub is stopping")]
-pub struct Stopped;
-
-impl PipelineHandle {
-    /// Brings an input; waits while the pipeline is behind.
-    pub async fn input(&self, input: Input) -> Result<(), Stopped> {
-        self.inputs.send(input).await.map_err(|_| Stopped)
-    }
-
-    /// Brings a data frame; a large one also waits for room, so that the queue is bounded in bytes too.
-    pub async fn frame(&self, connection: u64, frame: Bytes) -> Result<(), Stopped> {
-        let room = if frame.len() > SMALL_FRAME_BYTES_MAX {
-            let kib = frame.len().div_ceil(1024) as u32;
-            Some(Arc::clone(&self.large_frames).acquire_many_owned(kib).await.map_err(|_| Stopped)?)
-        } else {
-            None
-        };
-        self.input(Input::Frame { connection, frame, room }).await
-    }
-
-    /// Brings a small data frame if there is room for it now, which is almost always; else gives it back.
-    pub fn try_frame(&self, connection: u64, frame: Bytes) -> Result<(), Bytes> {
-        if frame.len() > SMALL_FRAME_BYTES_MAX {
-            return Err(frame);
-        }
-        self.inputs.try_send(Input::Frame { connection, frame, room: None }).map_err(|error| {
-            let Input::Frame { frame, .. } = error.into_inner() else { unreachable!("it was a frame") };
-            frame
-        })
-    }
-
-    /// Makes a request; waits while there are too many.
-    pub async fn request(&self, request: Request) -> Result<(), Stopped> {
-        self.requests.send(request).await.map_err(|_| Stopped)
-    }
-}
 
 /// Everything the pipeline is made of.
 pub struct Parts {
@@ -348,8 +140,7 @@ pub enum Ended {
 impl Pipeline {
     /// A pipeline, the way to talk to it, and the devices' vital signs for the API.
     pub fn new(parts: Parts) -> (Self, PipelineHandle, Vitals) {
-        let (input_sender, inputs) = mpsc::channel(INPUTS_WAITING_MAX);
-        let (request_sender, requests) = mpsc::channel(REQUESTS_WAITING_MAX);
+        let (handle, inputs, requests) = PipelineHandle::new();
         let (presence, vitals) = Presence::new(&parts.state);
         let credit = parts.config.credit;
         let durable_seq = parts.journal.durable_seq();
@@ -382,8 +173,7 @@ impl Pipeline {
             inputs,
             requests,
         };
-        let large_frames = Arc::new(Semaphore::new(LARGE_FRAMES_KIB_MAX));
-        (pipeline, PipelineHandle { inputs: input_sender, requests: request_sender, large_frames }, vitals)
+        (pipeline, handle, vitals)
     }
 
     /// Runs until it is asked to stop or the journal fails.
@@ -546,6 +336,3 @@ impl Pipeline {
         self.is_clock_synchronised && self.arrival_us + CLOCK_STEP_US_MAX >= self.last_arrival_us
     }
 }
-
-/// An http waiter or an acknowledgement that waits for its record to become durable, in journal order.
-type InOrder<T> = VecDeque<(u64, T)>;

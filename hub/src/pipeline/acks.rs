@@ -1,10 +1,13 @@
 //! Acknowledgements: what waits for the journal, and when each device hears of it.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::oneshot;
 
-use super::{InOrder, Pipeline};
+use super::Pipeline;
 use crate::ingest::http::{PostError, Posted};
 
 /// A commit that covers more messages than this makes acknowledgements scarcer.
@@ -30,6 +33,9 @@ pub(super) struct WaitingPost {
     pub posted: Posted,
     pub reply: oneshot::Sender<Result<Posted, PostError>>,
 }
+
+/// An http waiter or an acknowledgement that waits for its record to become durable, in journal order.
+type InOrder<T> = VecDeque<(u64, T)>;
 
 /// What waits, in journal order, and which connections have something to hear.
 #[derive(Debug, Default)]
