@@ -3,24 +3,19 @@
 //! Owns the segments. A segment in memory gives up frame by frame; one with a file is deleted as a whole, and its
 //! frames are in memory only while they are new or being sent. When the disk fails the queue goes on in memory and
 //! says so in the log: losing durability is better than losing readings.
-//!
-//! A file that is done with is deleted only when what was written after it is on the disk. The name of the oldest file
-//! is what tells, after a power cut, which messages went before it; a spool without any file could not tell that it
-//! had lost some.
 
-use std::{
-    collections::VecDeque,
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    ops::Range,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::VecDeque, io, ops::Range, path::PathBuf};
 
 use bytes::Bytes;
 use protocol::device::Hello;
 
 use super::{folder::Folder, segment};
+
+mod disk;
+
+pub(crate) use disk::SyncWork;
+
+use disk::{Disk, delete};
 
 /// A file that has reached this length is followed by a new one: what one loss, one read and one deletion handle.
 pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024;
@@ -37,34 +32,6 @@ pub(crate) enum Place {
     },
     /// Not pushed yet, or settled already.
     End,
-}
-
-/// Files whose newest records are not on the disk yet, and files that may go once they are. Both blocks: it belongs on
-/// a thread that may.
-#[derive(Debug)]
-pub(crate) struct SyncWork {
-    files: Vec<Arc<File>>,
-    directory: Option<Arc<File>>,
-    done: Vec<PathBuf>,
-    /// Every message up to this number is on disk afterwards.
-    through: u64,
-}
-
-impl SyncWork {
-    pub(crate) fn run(&self) -> io::Result<()> {
-        for file in &self.files {
-            file.sync_data()?;
-        }
-        if let Some(directory) = &self.directory {
-            directory.sync_all()?;
-        }
-        self.done.iter().for_each(|path| delete(path));
-        Ok(())
-    }
-
-    pub(crate) fn through(&self) -> u64 {
-        self.through
-    }
 }
 
 /// Frames in memory, from the number `first` on.
@@ -103,22 +70,6 @@ struct Segment {
     path: Option<PathBuf>,
     /// Always there for a segment without file.
     frames: Option<Frames>,
-}
-
-/// Where new files go.
-#[derive(Debug)]
-struct Disk {
-    folder: Folder,
-    ordinal: u32,
-    hello: Hello,
-    /// The newest file, open to be appended to; none yet in a queue that was found.
-    tail: Option<Arc<File>>,
-    unsynced: Vec<Arc<File>>,
-    names_unsynced: bool,
-    /// Files that are done with; they go with the next sync.
-    done: Vec<PathBuf>,
-    synced: u64,
-    scratch: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -282,13 +233,7 @@ impl Queue {
     /// What has to be synced before more may be sent.
     pub(crate) fn sync_work(&mut self) -> Option<SyncWork> {
         let through = self.next - 1;
-        let disk = self.disk.as_mut()?;
-        if disk.unsynced.is_empty() && disk.done.is_empty() {
-            return None;
-        }
-        let directory = std::mem::take(&mut disk.names_unsynced).then(|| disk.folder.directory()).flatten();
-        let (files, done) = (std::mem::take(&mut disk.unsynced), std::mem::take(&mut disk.done));
-        Some(SyncWork { files, directory, done, through })
+        self.disk.as_mut()?.sync_work(through)
     }
 
     /// Takes note of how [`SyncWork::run`] went. A sync is never tried again: after a failed one the system may
@@ -313,28 +258,12 @@ impl Queue {
             self.begin_file()?;
         }
         let seq = self.next;
-        let disk = self.disk.as_mut().expect("only called with a disk");
-        disk.scratch.clear();
-        segment::message(&mut disk.scratch, seq, frame);
-        let tail = disk.tail.as_ref().expect("begin_file leaves one");
-        (&**tail).write_all(&disk.scratch)?;
-        if disk.unsynced.last().is_none_or(|last| !Arc::ptr_eq(last, tail)) {
-            disk.unsynced.push(tail.clone());
-        }
-        Ok(())
+        self.disk.as_mut().expect("only called with a disk").append(seq, frame)
     }
 
     fn begin_file(&mut self) -> io::Result<()> {
         let disk = self.disk.as_mut().expect("only called with a disk");
-        let path = disk.folder.file(disk.ordinal, self.next);
-        let head = segment::head(&disk.hello, self.next);
-        // Not create_new: a change of hello without a message between leaves a file of this name that holds nothing.
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-        file.write_all(&head)?;
-        let file = Arc::new(file);
-        disk.unsynced.push(file.clone());
-        disk.names_unsynced = true;
-        disk.tail = Some(file);
+        let (path, head_len) = disk.begin_file(self.next)?;
         if let Some(before) = self.segments.back_mut() {
             before.frames = None;
         }
@@ -342,7 +271,7 @@ impl Queue {
             self.byte_len -= before.byte_len;
             self.segments.pop_back();
         }
-        self.begin_segment(Some(path), head.len() as u64);
+        self.begin_segment(Some(path), head_len);
         Ok(())
     }
 
@@ -354,15 +283,9 @@ impl Queue {
 
     fn leave_disk(&mut self, error: &io::Error) {
         if let Some(disk) = self.disk.take() {
-            let folder = disk.folder.path().display();
+            let folder = disk.folder().display();
             tracing::error!(%folder, %error, "the spool cannot be written to disk: it goes on in memory");
         }
-    }
-}
-
-fn delete(path: &Path) {
-    if let Err(error) = fs::remove_file(path) {
-        tracing::warn!(path = %path.display(), %error, "cannot delete a spool file that is done with");
     }
 }
 
@@ -393,21 +316,5 @@ impl Segment {
         self.first = self.first.max(first.min(self.end));
         self.byte_len -= freed;
         freed
-    }
-}
-
-impl Disk {
-    fn new(folder: Folder, ordinal: u32, hello: Hello) -> Self {
-        Self {
-            folder,
-            ordinal,
-            hello,
-            tail: None,
-            unsynced: Vec::new(),
-            names_unsynced: false,
-            done: Vec::new(),
-            synced: 0,
-            scratch: Vec::new(),
-        }
     }
 }
