@@ -17,6 +17,9 @@ use crate::store::{self, LATE_LANE, StateRow};
 /// 64 rows of some 25 bytes each they stay within one page.
 const OPEN_ROWS_MAX: usize = 64;
 
+/// Rows of a chunk at most. An import closes thousands at once, and a query is to decode no more than it needs.
+const CHUNK_ROWS_MAX: usize = 2 * OPEN_ROWS_MAX;
+
 /// What became of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sealed {
@@ -137,8 +140,8 @@ fn close_rows(conn: &Connection, series: SeriesId, level: usize, open: &mut Vec<
     let end_us = store::lane_end(conn, level as u8, series)?;
     let late = end_us.map_or(0, |end_us| open.partition_point(|row| row.bucket.start_us <= end_us));
     for (lane, rows) in [(level as u8 + LATE_LANE, &open[..late]), (level as u8, &open[late..])] {
-        if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
-            let span_us = [first.bucket.start_us, last.bucket.start_us];
+        for rows in rows.chunks(CHUNK_ROWS_MAX) {
+            let span_us = [rows[0].bucket.start_us, rows[rows.len() - 1].bucket.start_us];
             store::put_chunk(conn, lane, series, span_us, rows.len(), &codec::rows::encode(rows))?;
         }
     }
