@@ -73,7 +73,11 @@ test('live data moves, a killed hub is shown as away, and the outage is filled f
     const label = await page.evaluate(() => document.querySelector('.plot')?.getAttribute('aria-label') ?? '');
     return /: from .* to /.test(label) && label;
   });
-  assert.doesNotMatch(summary, /gap/);
+  // On a busy machine the simulator itself may pause; such a hole is in what the hub has, and the outage is not.
+  const drawn = (await hub.get('/api/v1/series')).series.find((/** @type {any} */ series) => summary.startsWith(`${series.title},`));
+  const times = await readingTimes(hub, `${drawn.device}/${drawn.channel}`, before - 60_000);
+  const holes = times.filter((time, i) => i > 0 && time - times[i - 1] >= (1.5 * 1000) / RATE_HZ).length;
+  assert.ok(Number(/(\d+) gap/.exec(summary)?.[1] ?? 0) <= holes, `${summary} (${holes} holes)`);
 
   assert.deepEqual(unexpected(complaints), []);
 });
@@ -119,9 +123,8 @@ test('a state that last changed long before the window stands in it, live and in
   await until('it stands open', async () => (await shown()).value === 'open');
   // The first reading arrived while the page looked on; from here on it comes with the snapshot, from before the window.
   await page.goto(`${hub.url}/?range=1m`);
-  await until('its chart is summarised', async () => /chart\. shed/.test((await shown()).words));
-  const live = await shown();
-  assert.ok(live.value === 'open' && !live.veiled && !/no reading/.test(live.words), JSON.stringify(live));
+  const live = await until('it stands open again', async () => { const now = await shown(); return now.value === 'open' && /chart\. shed/.test(now.words) && now; });
+  assert.ok(!live.veiled && !/no reading/.test(live.words), JSON.stringify(live));
   await page.goto(`${hub.url}/?from=${now - 60_000}&to=${now - 1000}`);
   await until('the past is summarised', async () => /chart\. shed/.test((await shown()).words));
   const past = await until('the past is there', async () => { const now = await shown(); return !/–/.test(now.value ?? '–') && now; });
