@@ -150,7 +150,7 @@ impl Pipeline {
             },
         );
         self.metrics.device_connections.set(self.connections.len() as i64);
-        self.presence.touch(device, self.arrival_us);
+        self.presence.touch(&self.state, device, self.arrival_us);
         link.control(HubControl::Welcome {
             spool: hello.spool,
             acked: durable,

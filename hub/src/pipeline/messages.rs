@@ -90,7 +90,7 @@ impl Pipeline {
         if admitted.flags & protocol::flags::SKEWED != 0 {
             self.metrics.readings_skewed.inc_by(batch.len() as u64);
         }
-        self.presence.touch(device, self.arrival_us);
+        self.presence.touch(&self.state, device, self.arrival_us);
         Some((stored, dropped))
     }
 
@@ -105,7 +105,7 @@ impl Pipeline {
         self.acks.messages.push_back((record, Unacknowledged { stream: number, seq }));
         self.metrics.refused(refusal);
         let device = self.state.streams[&number].device;
-        self.presence.touch(device, self.arrival_us);
+        self.presence.touch(&self.state, device, self.arrival_us);
         if let Some(connection) = self.connections.get_mut(connection) {
             connection.link.error(refusal.code(), format!("{detail}: {}", refusal.advice()), Some(seq));
         }

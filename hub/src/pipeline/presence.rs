@@ -17,9 +17,6 @@ const OFFLINE_PERIODS: i64 = 10;
 const OFFLINE_US_MIN: i64 = 30_000_000;
 /// Cadence of a device that declares none and has not been watched long enough to learn one.
 const UNKNOWN_PERIOD_US: i64 = 60_000_000;
-/// A learned cadence moves by a sixteenth of each new interval, and only up to this factor at a time: an outage is no
-/// cadence.
-const LEARNING_SHARE: i64 = 16;
 
 /// One device's vital signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +55,9 @@ impl Presence {
         let mut presence = Self { watched: Vec::new(), published };
         for device in 0..state.devices.len() {
             presence.declared(state, device as u32);
-            presence.watched[device].vital.last_seen_us = state.devices[device].last_arrival_us;
+            let (watched, known) = (&mut presence.watched[device], &state.devices[device]);
+            watched.vital.last_seen_us = known.last_arrival_us;
+            watched.learned_us = known.cadence_us;
         }
         (presence, vitals)
     }
@@ -72,16 +71,10 @@ impl Presence {
         watched.has_changed = true;
     }
 
-    /// A message arrived.
-    pub(super) fn touch(&mut self, device: u32, arrival_us: i64) {
+    /// A message or a greeting arrived.
+    pub(super) fn touch(&mut self, state: &State, device: u32, arrival_us: i64) {
         let watched = self.watched_mut(device);
-        let interval_us = arrival_us - watched.vital.last_seen_us;
-        if watched.declared_us.is_none() && watched.vital.last_seen_us > 0 && interval_us > 0 {
-            watched.learned_us = Some(match watched.learned_us {
-                None => interval_us,
-                Some(learned_us) => learned_us + (interval_us.min(learned_us * 4) - learned_us) / LEARNING_SHARE,
-            });
-        }
+        watched.learned_us = state.devices[device as usize].cadence_us;
         watched.vital.last_seen_us = arrival_us;
         if watched.vital.state != DeviceState::Fresh {
             watched.vital.state = DeviceState::Fresh;
@@ -167,6 +160,7 @@ pub(super) fn refresh_interval(devices: usize) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::fold::Device;
 
     fn state_after(period_ms: Option<f64>, age_us: i64) -> DeviceState {
         let watched = Watched {
@@ -190,15 +184,16 @@ mod tests {
     }
 
     #[test]
-    fn a_cadence_is_learned_and_one_outage_does_not_spoil_it() {
-        let (mut presence, _vitals) = Presence::new(&State::default());
-        let mut now_us = 1_000_000;
-        for _ in 0..100 {
-            presence.touch(0, now_us);
-            now_us += 10_000_000;
+    fn at_the_start_a_device_is_judged_by_what_is_stored_of_it() {
+        let mut state = State::default();
+        for (id, cadence_us) in [("known", Some(1_000_000)), ("seen-once", None)] {
+            let mut device = Device::new(id);
+            (device.last_arrival_us, device.cadence_us) = (1, cadence_us);
+            state.devices.push(device);
         }
-        presence.touch(0, now_us + 3_600_000_000);
-        let learned_us = presence.watched[0].learned_us.expect("learned");
-        assert!((10_000_000..=12_000_000).contains(&learned_us), "{learned_us}");
+        let (mut presence, vitals) = Presence::new(&state);
+        assert_eq!(presence.judge(200_000_000, |_| false), [0, 1]);
+        let states: Vec<DeviceState> = vitals.borrow().iter().map(|vital| vital.state).collect();
+        assert_eq!(states, [DeviceState::Offline, DeviceState::Overdue]);
     }
 }

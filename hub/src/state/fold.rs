@@ -14,6 +14,8 @@ use super::record::{CatalogueRecord, DataHead, GapRecord, PayloadError, RefusedR
 
 /// Gap notes a device keeps for its page; older ones are in history's table.
 const GAP_NOTES_KEPT: usize = 64;
+/// A learned cadence moves by a sixteenth of each new interval, and only up to four times itself: an outage is no cadence.
+const LEARNING_SHARE: i64 = 16;
 
 /// Everything that records add up to. Indices of `devices` and `series` are the hub's numbers of them.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -51,6 +53,8 @@ pub struct Device {
     pub forgotten: Vec<(u32, u64)>,
     /// When its last message arrived, microseconds.
     pub last_arrival_us: i64,
+    /// How often messages come, learned from their arrivals, microseconds; none until there were two.
+    pub cadence_us: Option<i64>,
     /// What became of its messages.
     pub delivery: Delivery,
     /// The latest gaps.
@@ -250,7 +254,7 @@ impl State {
         stream.mark = stream.mark.max(seq);
         stream.last_used_us = stream.last_used_us.max(arrival_us);
         let device = &mut self.devices[stream.device as usize];
-        device.last_arrival_us = device.last_arrival_us.max(arrival_us);
+        device.note_arrival(arrival_us);
         Some(device)
     }
 
@@ -370,9 +374,24 @@ impl Device {
             streams: VecDeque::new(),
             forgotten: Vec::new(),
             last_arrival_us: 0,
+            cadence_us: None,
             delivery: Delivery::default(),
             gaps: VecDeque::new(),
         }
+    }
+
+    /// A record replayed once more teaches nothing: its arrival is no later than the last one.
+    fn note_arrival(&mut self, arrival_us: i64) {
+        let interval_us = arrival_us - self.last_arrival_us;
+        if interval_us <= 0 {
+            return;
+        }
+        if self.last_arrival_us > 0 {
+            let learned_us = self.cadence_us.unwrap_or(interval_us);
+            let share_us = (interval_us.min(learned_us.saturating_mul(4)) - learned_us) / LEARNING_SHARE;
+            self.cadence_us = Some(learned_us + share_us);
+        }
+        self.last_arrival_us = arrival_us;
     }
 }
 

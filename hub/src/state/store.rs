@@ -67,6 +67,9 @@ struct DeviceBody {
     firmware: Option<String>,
     labels: BTreeMap<String, String>,
     last_arrival_us: i64,
+    /// Databases of older versions have none.
+    #[serde(default)]
+    cadence_us: Option<i64>,
     stored: u64,
     refused: BTreeMap<String, u64>,
     lost: u64,
@@ -128,6 +131,7 @@ impl DeviceBody {
             firmware: device.firmware.clone(),
             labels: device.labels.clone(),
             last_arrival_us: device.last_arrival_us,
+            cadence_us: device.cadence_us,
             stored: delivery.stored,
             refused: delivery.refused.iter().map(|(&code, &count)| (code.to_owned(), count)).collect(),
             lost: delivery.lost,
@@ -144,6 +148,7 @@ impl DeviceBody {
             firmware: self.firmware,
             labels: self.labels,
             last_arrival_us: self.last_arrival_us,
+            cadence_us: self.cadence_us,
             delivery: Delivery {
                 stored: self.stored,
                 refused: self.refused.iter().map(|(code, &count)| (Delivery::known_code(code), count)).collect(),

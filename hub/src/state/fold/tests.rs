@@ -43,6 +43,25 @@ fn marks_and_the_ledger_follow_the_records() {
 }
 
 #[test]
+fn a_cadence_is_learned_and_neither_an_outage_nor_a_replay_spoils_it() {
+    let mut state = State::default();
+    state.apply_catalogue(&catalogue(0, 77, &["temp"]), 1, 0);
+    let arrivals = (0..100).map(|message| 1_000_000 + message * 10_000_000).chain([3_600_000_000]);
+    let records: Vec<(DataHead, i64)> = (1..)
+        .zip(arrivals)
+        .map(|(seq, arrival_us)| (DataHead { stream: 0, seq, shift_us: 0, flags: 0 }, arrival_us))
+        .collect();
+    let learned_us = [1, 2].map(|_| {
+        for (head, arrival_us) in &records {
+            state.apply_data(head, *arrival_us);
+        }
+        state.devices[0].cadence_us.expect("learned")
+    });
+    assert!((10_000_000..=12_000_000).contains(&learned_us[0]), "{learned_us:?}");
+    assert_eq!(learned_us[0], learned_us[1], "a replay teaches nothing");
+}
+
+#[test]
 fn a_hole_in_a_run_is_damage_and_shown_as_a_gap() {
     let mut state = State::default();
     state.apply_catalogue(&catalogue(0, 77, &["temp"]), 1, 0);
