@@ -25,6 +25,8 @@ use crate::state::{
 pub const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// A person who waits longer is told what for.
 const SILENT_MAX: Duration = Duration::from_secs(1);
+/// Significant digits behind the point of a value.
+const DECIMALS: usize = 4;
 const HEADINGS: [&str; 6] = ["DEVICE", "STATE", "SEEN", "CHANNEL", "TIME", "VALUE"];
 
 /// Why there is no table.
@@ -107,6 +109,8 @@ struct Collected<'a> {
     device: Option<&'a str>,
     catalogue: Catalogue,
     latest: Latest,
+    /// The hub has told how all devices are now: the rows of its catalogue may be older.
+    judged: bool,
     complete: bool,
     waits_for: String,
 }
@@ -114,7 +118,8 @@ struct Collected<'a> {
 impl<'a> Collected<'a> {
     fn new(device: Option<&'a str>) -> Self {
         let waits_for = "it does not answer".to_owned();
-        Self { device, catalogue: Catalogue::default(), latest: Latest::default(), complete: false, waits_for }
+        let (catalogue, latest) = (Catalogue::default(), Latest::default());
+        Self { device, catalogue, latest, judged: false, complete: false, waits_for }
     }
 
     /// True once there is a connection, false when the first attempt failed.
@@ -172,6 +177,13 @@ impl<'a> Collected<'a> {
                     self.ask(handle);
                 }
             }
+            HubMessage::Devices { devices } => {
+                self.catalogue.change(&devices);
+                // Behind the catalogue and before any values; where none are to come, this is the end.
+                if !std::mem::replace(&mut self.judged, true) {
+                    self.complete |= self.unknown().is_none();
+                }
+            }
             HubMessage::Snapshot { id: LOOK_BACK, stream, series, .. } => self.latest.begin_look_back(stream, &series),
             HubMessage::SnapshotEnd { stream, .. } => {
                 self.latest.complete(stream, &mut self.catalogue);
@@ -183,18 +195,21 @@ impl<'a> Collected<'a> {
         Ok(())
     }
 
-    /// Asks for the values that are not known yet, as many as one subscription takes. The rest of a large catalogue
-    /// arrives before the answer.
+    /// Asks for the values that are not known yet. The rest of a large catalogue arrives before the answer.
     fn ask(&mut self, handle: &LiveHandle) {
-        let is_unknown = |device: &&Device| self.latest.unknown(device).next().is_some();
-        match devices_selector(self.devices().filter(is_unknown)) {
-            None => self.complete = true,
+        match self.unknown() {
+            None => self.complete = self.judged || self.catalogue.devices().is_empty(),
             Some(series) => {
                 "it sent no values".clone_into(&mut self.waits_for);
                 let (window_ms, points, max_hz) = (WINDOW_MS_MAX, 1, 1);
                 handle.subscribe(Subscribe { id: LOOK_BACK, series, window_ms, points, max_hz });
             }
         }
+    }
+
+    /// The values that are not known yet, as many as one subscription takes; `None`: all are known.
+    fn unknown(&self) -> Option<String> {
+        devices_selector(self.devices().filter(|device| self.latest.unknown(device).next().is_some()))
     }
 }
 
@@ -225,7 +240,7 @@ fn print(devices: &[&Device], output: &mut impl Write) -> io::Result<()> {
     output.flush()
 }
 
-/// As measured, without setting thousands apart: a script wants to read it.
+/// Without setting thousands apart: a script wants to read it.
 fn value(state: &ChannelState) -> String {
     let Some(Point { value, .. }) = state.latest else { return "-".to_owned() };
     let channel = &state.channel;
@@ -233,9 +248,18 @@ fn value(state: &ChannelState) -> String {
     match named {
         _ if value.is_nan() => "missing".to_owned(),
         Some(name) => name.clone(),
-        None if channel.unit.is_empty() => value.to_string(),
-        None => format!("{value} {}", channel.unit),
+        None if channel.unit.is_empty() => number(value, channel.decimals),
+        None => format!("{} {}", number(value, channel.decimals), channel.unit),
     }
+}
+
+/// Not more than four significant digits behind the point, or as many as the channel declares: the rest is what
+/// arithmetic leaves.
+fn number(value: f64, declared: Option<u8>) -> String {
+    let leading_zeros = (-value.abs().log10()).floor().clamp(0.0, 300.0) as usize;
+    let digits = usize::from(declared.unwrap_or(0)).max(DECIMALS + leading_zeros);
+    let rounded: f64 = format!("{value:.digits$}").parse().unwrap_or(value);
+    rounded.to_string()
 }
 
 fn utc(time_ms: i64) -> String {
@@ -244,7 +268,7 @@ fn utc(time_ms: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::live::DeviceState;
+    use protocol::live::{DeviceState, control::DeviceChange};
 
     use super::*;
     use crate::state::sample;
@@ -263,6 +287,29 @@ mod tests {
         let said = String::from_utf8(remarks).expect("text");
         assert_eq!(said, "dashboard-tui: waiting for the hub at hub:8080, at most 0.02 s: connection refused\n");
         assert!(output.is_empty());
+    }
+
+    #[tokio::test]
+    async fn how_devices_are_is_what_the_hub_says_behind_its_catalogue() {
+        let (handle, _) = client::live::connect(client::live::LiveConfig { url: "127.0.0.1:1".into(), token: None });
+        let mut collected = Collected::new(None);
+        let bare = sample::device_row("bare", DeviceState::Fresh, &[]);
+        let catalogue = HubMessage::Catalogue { full: true, devices: vec![bare], removed: Vec::new() };
+        collected.take(catalogue, &handle).expect("taken");
+        assert!(!collected.complete, "the states follow");
+        let change =
+            DeviceChange { id: "bare".into(), state: DeviceState::Offline, last_seen: Some(7), connected: false };
+        collected.take(HubMessage::Devices { devices: vec![change] }, &handle).expect("taken");
+        let device = &collected.catalogue.devices()[0];
+        assert_eq!((device.state, device.last_seen_ms, collected.complete), (DeviceState::Offline, Some(7), true));
+    }
+
+    #[test]
+    fn numbers_have_no_more_digits_than_say_something() {
+        let values = [99.502_487_562_189_06, 21.5, 0.1 + 0.2, 0.000_123_456, -1e6 / 3.0, 0.0, 2.5e12];
+        let texts = values.map(|value| number(value, None));
+        assert_eq!(texts, ["99.5025", "21.5", "0.3", "0.0001235", "-333333.3333", "0", "2500000000000"]);
+        assert_eq!(number(0.123_456_78, Some(6)), "0.123457");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
-use protocol::live::{DeviceRow, HubMessage, ViewerMessage};
+use protocol::live::{DeviceRow, DeviceState, HubMessage, ViewerMessage, control::DeviceChange};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -58,7 +58,16 @@ async fn serve(stream: TcpStream, devices: Vec<DeviceRow>, mut cuts: watch::Rece
     };
     let mut socket = accept_hdr_async(stream, greet).await.expect("a viewer");
     cuts.borrow_and_update();
-    for message in farm::greeting(devices.clone(), NOW_MS) {
+    // As the hub does: the catalogue is as old as its newest device, how all devices are now stands behind it.
+    let old = |row: &DeviceRow| DeviceRow { state: DeviceState::Fresh, last_seen: Some(1), ..row.clone() };
+    let now = |row: &DeviceRow| DeviceChange {
+        id: row.id.clone(),
+        state: row.state,
+        last_seen: row.last_seen,
+        connected: row.connected,
+    };
+    let states = HubMessage::Devices { devices: devices.iter().map(now).collect() };
+    for message in farm::greeting(devices.iter().map(old).collect(), NOW_MS).into_iter().chain([states]) {
         socket.send(Message::binary(message.encode())).await.expect("sent");
     }
     let mut stream_number = 0;

@@ -27,6 +27,7 @@ async fn once_prints_a_line_for_each_channel_and_ends() {
     assert_eq!(table.lines().count(), 1 + 4 * 2 + 2 * 5);
     let old_pi: Vec<&str> = table.lines().filter(|line| line.starts_with("old-pi")).collect();
     assert!(old_pi[0].contains("offline") && old_pi[0].ends_with(" bar"), "{table}");
+    assert!(!table.contains("1970"), "when a device was seen is as of now: {table}");
 }
 
 #[tokio::test]
