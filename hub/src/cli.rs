@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, listen};
 
 /// Takes readings from devices over WebSockets, keeps every one it acknowledges, and shows them live.
 #[derive(Debug, Parser)]
@@ -20,17 +20,23 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  hub demo                                a hub with a small simulated fleet, to look around
-  hub                                     a hub on http://127.0.0.1:8080 that keeps its data in ./highwater-data
-  hub --listen 0.0.0.0:8080 --insecure    reachable from the network: only where you trust everybody on it
-  hub --config configs/hub.toml           with a configuration file; any key can be overridden from the environment,
-                                          for example HUB__INGEST__CREDIT=2048
+  hub demo               a hub with a small simulated fleet, to look around
+  hub                    a hub on http://127.0.0.1:8080 that keeps its data
+                         in ./highwater-data
+  hub --listen 0.0.0.0:8080 --insecure
+                         reachable from the network: only where you trust
+                         everybody on it
+  hub --config configs/hub.toml
+                         with a configuration file; any key can be overridden
+                         from the environment, as HUB__INGEST__CREDIT=2048
 
 Send a first reading:
-  curl -X POST http://127.0.0.1:8080/api/v1/readings -H 'content-type: application/json' \\
+  curl -X POST http://127.0.0.1:8080/api/v1/readings \\
+       -H 'content-type: application/json' \\
        -d '{\"device\": \"shed\", \"readings\": {\"temp\": 21.5}}'
 
-Exit codes: 0 stopped as asked, 1 could not start or go on (the reason is printed), 2 wrong usage.";
+Exit codes: 0 stopped as asked, 1 could not start or go on (the reason is
+printed), 2 wrong usage.";
 
 /// Commands.
 #[derive(Debug, Subcommand)]
@@ -44,8 +50,8 @@ pub enum Command {
 /// Flags that stand above file and environment.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
-    /// Address and port to listen on [default: 127.0.0.1:8080].
-    #[arg(long, global = true, value_name = "ADDR")]
+    /// Address and port to listen on; a port alone is one of this machine [default: 127.0.0.1:8080].
+    #[arg(long, global = true, value_name = "ADDR", value_parser = listen::parse)]
     pub listen: Option<SocketAddr>,
     /// Folder for everything the hub keeps [default: highwater-data; demo: highwater-demo].
     #[arg(long, global = true, value_name = "DIR")]
@@ -91,11 +97,13 @@ mod tests {
         for part in ["demo", "check-config", "--listen", "--data", "--config", "--insecure", "curl"] {
             assert!(help.contains(part), "{part} is not in the help");
         }
+        // Wider ones would be wrapped in the middle of a command.
+        assert!(EXAMPLES.lines().all(|line| line.chars().count() < 78));
     }
 
     #[test]
     fn flags_stand_above_the_defaults_before_and_behind_the_command() {
-        for line in [["hub", "demo", "--listen", "127.0.0.1:9"], ["hub", "--listen", "127.0.0.1:9", "demo"]] {
+        for line in [["hub", "demo", "--listen", "127.0.0.1:9"], ["hub", "--listen", "localhost:9", "demo"]] {
             let cli = Cli::try_parse_from(line).expect("accepted");
             let config = cli.config().expect("good");
             assert_eq!((config.listen.port(), config.data.to_str()), (9, Some("highwater-demo")));

@@ -9,6 +9,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub mod duration;
+mod hint;
+pub mod listen;
 
 use crate::{historian, ingest, live, pipeline, web};
 
@@ -19,6 +21,7 @@ pub struct Config {
     /// What the screens call this hub.
     pub name: String,
     /// Address and port to listen on.
+    #[serde(deserialize_with = "listen::deserialize")]
     pub listen: SocketAddr,
     /// Folder for everything the hub keeps.
     pub data: PathBuf,
@@ -94,8 +97,11 @@ impl Config {
             let text =
                 std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
             // Read strictly by itself first: only this way does an error have its line and column.
-            toml::from_str::<Self>(&text)
-                .map_err(|error| ConfigError::File { path: path.to_owned(), message: error.to_string() })?;
+            toml::from_str::<Self>(&text).map_err(|error| {
+                let message = error.to_string();
+                let hint = hint::of(&text, &error).map(|hint| format!("{}\n{hint}", message.trim_end()));
+                ConfigError::File { path: path.to_owned(), message: hint.unwrap_or(message) }
+            })?;
             builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
         }
         let environment =
@@ -169,7 +175,7 @@ mod tests {
         std::fs::write(&path, "name = \"shed\"\n[ingest]\ncredits = 5\n").expect("written");
         let message = Config::load(Some(&path)).expect_err("a typo").to_string();
         assert!(message.contains("hub.toml") && message.contains("line 3") && message.contains("credits"), "{message}");
-        assert!(message.contains("`credit`"), "the hint names what is expected: {message}");
+        assert!(message.ends_with("did you mean credit?"), "{message}");
     }
 
     #[test]

@@ -42,6 +42,13 @@ impl HubAddress {
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
         let unreadable = || AddressError::Unreadable(protocol::text::excerpt(text, 80));
+        // A slip of the pen in `http://hub`, which would otherwise be the path `//hub` at a hub called "http".
+        let is_scheme =
+            |word: &str| ["ws", "wss", "http", "https"].iter().any(|known| word.eq_ignore_ascii_case(known));
+        if text.split_once('/').is_some_and(|(word, _)| is_scheme(word.trim_end_matches(':'))) && !text.contains("://")
+        {
+            return Err(unreadable());
+        }
         // Without a scheme "hub:8080" would be read as scheme "hub".
         let (url, port_default) = match text.split_once("://") {
             Some(_) => (text.to_owned(), 80),
@@ -121,7 +128,20 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_an_address_is_named() {
-        for text in ["", "  ", "hub:", "hub:99999", "hub:0", "ws://", "ws://:80", "a b", "::1"] {
+        for text in [
+            "",
+            "  ",
+            "hub:",
+            "hub:99999",
+            "hub:0",
+            "ws://",
+            "ws://:80",
+            "a b",
+            "::1",
+            "http//hub",
+            "ws:/hub:1",
+            "HTTPS//hub",
+        ] {
             assert!(matches!(HubAddress::parse(text), Err(AddressError::Unreadable(_))), "{text:?}");
         }
         assert_eq!(HubAddress::parse("ftp://hub"), Err(AddressError::Scheme("ftp".into())));
