@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A Highwater device in Python: measures a sine ten times a second and loses nothing while the hub is away.
 
-pip install "websockets>=14,<18" "cbor2>=5.6,<7"
-python device.py [ws://127.0.0.1:8080 [COUNT]]        HUB_TOKEN=... for a hub that wants one
+python3 -m venv hub-venv && hub-venv/bin/pip install "websockets>=14,<18" "cbor2>=5.6,<7"
+hub-venv/bin/python device.py [ws://127.0.0.1:8080 [COUNT]]    HUB_TOKEN=... for a hub that wants one
 """
 import asyncio, math, os, random, sys, time
 import cbor2, websockets
