@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, bail};
@@ -93,6 +93,16 @@ impl Device {
     /// Messages that are on the way.
     pub fn in_flight(&self) -> u64 {
         self.sent - self.acked
+    }
+
+    /// Listens until at most so many messages are on the way and the socket takes more.
+    pub fn listen_until(&mut self, swarm: &mut Swarm, in_flight_max: u64) -> anyhow::Result<()> {
+        while self.in_flight() > in_flight_max || swarm.link(self.link).is_blocked() {
+            swarm.turn(Duration::from_millis(10), |_, message| {
+                self.on_message(message);
+            })?;
+        }
+        Ok(())
     }
 
     /// The next frame with one reading of now.

@@ -84,6 +84,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         if readings > 1 {
             continue;
         }
+        let [flooded, most_mb, settled_mb] = medians(options.repeat, || flood(options))?;
+        let what = "a device sends whenever its socket takes it, whatever its credit";
+        table.add(name(what), flooded, unit, Some(open), Target::ShareOfFloor(0.9));
+        table.add(name(&format!("{what}: most memory")), most_mb, "MB", None, Target::None);
+        table.add(name("one ack a commit: most memory"), settled_mb, "MB", None, Target::None);
         let [answered, answered_core, busy] = medians(options.repeat, || answers(options))?;
         let what = format!("tungstenite, every frame answered (core {busy:.0} % busy)");
         table.add(name(&what), answered, unit, None, Target::None);
@@ -123,6 +128,25 @@ fn hub(options: &Options, shape: Shape, commit: &str) -> anyhow::Result<[f64; 3]
         busy: (after.cpu_s - before.cpu_s) / took.as_secs_f64(),
     };
     Ok(rate.figures())
+}
+
+/// Far more than the hub can take, from devices that do not listen to it: messages a second that are acknowledged all the
+/// same, and the hub's peak memory, MB, then and under the load that fills it just so.
+fn flood(options: &Options) -> anyhow::Result<[f64; 3]> {
+    let folder = process::folder(options)?;
+    let hub = HubProcess::start(options, folder.path(), &[])?;
+    let mut swarm = Swarm::new()?;
+    let mut devices = device::fleet(&mut swarm, hub.address, DEVICES, 1)?;
+    swarm.add(viewer::open(hub.address, "*/*", 10)?)?;
+    drive(&mut swarm, &mut devices, Shape { window: WINDOW, readings: 1 }, WARM_UP + options.duration())?;
+    let settled_mb = hub.memory()?.peak / 1e6;
+    let shape = Shape { window: u64::MAX, readings: 1 };
+    drive(&mut swarm, &mut devices, shape, WARM_UP)?;
+    let acked = |devices: &[Device]| devices.iter().map(|device| device.acked).sum::<u64>();
+    let (began, before) = (Instant::now(), acked(&devices));
+    drive(&mut swarm, &mut devices, shape, options.duration())?;
+    let a_second = (acked(&devices) - before) as f64 / began.elapsed().as_secs_f64();
+    Ok([a_second, hub.memory()?.peak / 1e6, settled_mb])
 }
 
 impl Rate {

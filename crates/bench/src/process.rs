@@ -195,17 +195,23 @@ pub struct Memory {
     pub resident: f64,
     /// Resident, shared pages by share.
     pub proportional: f64,
+    /// The most that was ever resident.
+    pub peak: f64,
 }
 
 impl Memory {
     /// Of the process with this number.
     pub fn of(pid: u32) -> anyhow::Result<Self> {
-        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).context("the process has ended")?;
-        let kib = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse::<f64>().ok()
+        let bytes = |file: &str, name: &str| -> anyhow::Result<f64> {
+            let text = fs::read_to_string(format!("/proc/{pid}/{file}")).context("the process has ended")?;
+            let kib =
+                text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<f64>().ok());
+            Ok(kib.with_context(|| format!("no {name}"))? * 1024.0)
         };
-        let (resident, proportional) = (kib("Rss:").context("no Rss")?, kib("Pss:").context("no Pss")?);
-        Ok(Self { resident: resident * 1024.0, proportional: proportional * 1024.0 })
+        Ok(Self {
+            resident: bytes("smaps_rollup", "Rss:")?,
+            proportional: bytes("smaps_rollup", "Pss:")?,
+            peak: bytes("status", "VmHWM:")?,
+        })
     }
 }

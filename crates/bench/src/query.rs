@@ -1,12 +1,7 @@
 //! One hour, one day and thirty days of a series measured ten times a second: warm and cold, through REST and through
 //! the engine alone.
 
-use std::{
-    fs,
-    ops::ControlFlow,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, ops::ControlFlow, path::Path, time::Instant};
 
 use anyhow::{Context, ensure};
 use history::{Buckets, History};
@@ -101,17 +96,9 @@ fn import(hub: &HubProcess) -> anyhow::Result<i64> {
         device.sent += 1;
         let frame = writer.finish(device.sent, (begin_ms + first * PERIOD_MS) as f64);
         swarm.link(device.link).send(&frame)?;
-        while device.in_flight() >= 16 || swarm.link(device.link).is_blocked() {
-            swarm.turn(Duration::from_millis(10), |_, message| {
-                device.on_message(message);
-            })?;
-        }
+        device.listen_until(&mut swarm, 15)?;
     }
-    while device.in_flight() > 0 {
-        swarm.turn(Duration::from_millis(10), |_, message| {
-            device.on_message(message);
-        })?;
-    }
+    device.listen_until(&mut swarm, 0)?;
     Ok(end_ms)
 }
 

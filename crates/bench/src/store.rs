@@ -104,17 +104,9 @@ fn import(hub: &HubProcess, index: u32, mut source: Waveform, start_us: i64, end
             let frame = writer.finish(device.sent, t0_us as f64 / 1e3);
             swarm.link(device.link).send(&frame)?;
         }
-        while device.in_flight() >= 64 {
-            swarm.turn(Duration::from_millis(10), |_, message| {
-                device.on_message(message);
-            })?;
-        }
+        device.listen_until(&mut swarm, 63)?;
     }
-    while device.in_flight() > 0 {
-        swarm.turn(Duration::from_millis(10), |_, message| {
-            device.on_message(message);
-        })?;
-    }
+    device.listen_until(&mut swarm, 0)?;
     Ok(())
 }
 

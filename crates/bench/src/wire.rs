@@ -1,8 +1,6 @@
 //! Bytes a reading on the wire, for the simulator's fixed-rate channels: each a hundred readings a frame, counted at
 //! the socket, frame headers and acknowledgements included.
 
-use std::time::Duration;
-
 use anyhow::{Context, ensure};
 use device_sim::source::{
     RunValues, Sample, Source,
@@ -50,17 +48,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         device.sent += 1;
         let frame = writer.finish(device.sent, t0_us as f64 / 1e3);
         swarm.link(device.link).send(&frame)?;
-        while device.in_flight() >= 64 {
-            swarm.turn(Duration::from_millis(10), |_, message| {
-                device.on_message(message);
-            })?;
-        }
+        device.listen_until(&mut swarm, 63)?;
     }
-    while device.in_flight() > 0 {
-        swarm.turn(Duration::from_millis(10), |_, message| {
-            device.on_message(message);
-        })?;
-    }
+    device.listen_until(&mut swarm, 0)?;
     let stored = hub.metric("highwater_readings_stored_total")?;
     ensure!(stored as u64 == READINGS as u64 * FRAMES, "{stored} readings were stored");
     let (sent, received) = swarm.bytes();
