@@ -19,8 +19,13 @@ export const FELL = 4;
 /** Silence is a gap after three declared periods; without a declared period, after this many usual distances. */
 const PERIODS = 3;
 const USUAL_DISTANCES = 8;
-/** The hub reduces history to buckets of up to three of ours; what is closer than this is never a gap. */
+/** What is closer than so many buckets is never a gap. */
 const BUCKETS_MIN = 4;
+/** Of each 100 ms of a fast series the hub sends three points, so two neighbours may be 200 ms apart. */
+const LIVE_APART_MS = 300;
+/** The hub reduces history to three points a bucket, however wide; this times the width is never between two. */
+const HISTORY_APART = 1.25;
+const HISTORY_ROWS_MIN = 12;
 
 export class Ring {
   /** @param {number} stepMs width of a bucket @param {number} slots how many buckets are kept */
@@ -43,6 +48,8 @@ export class Ring {
     this.version = 0;
     /** Buckets came reduced: `last` is their mean, and the space between `lo` and `hi` is an envelope. */
     this.reduced = false;
+    /** How far apart two points may be although nothing is missing: what fills the ring has left out others. */
+    this.apartMs = 0;
   }
 
   /** Takes one reading; NaN is a missing measurement. Of what is older than the window only the newest is kept. @param {number} time @param {number} value */
@@ -169,6 +176,7 @@ export class Ring {
     const patience = Math.max(
       cadence.periodMs ? PERIODS * cadence.periodMs : USUAL_DISTANCES * usual,
       BUCKETS_MIN * this.stepMs,
+      this.apartMs,
     );
     const gaps = this.gaps(first, last, from, to, cadence.hold && !cadence.periodMs ? Infinity : patience, reported);
     const before = cadence.hold ? this.slotBefore(from) : -1;
@@ -250,6 +258,7 @@ export class Ring {
     copy.newestValue = this.newestValue;
     copy.version = this.version;
     copy.reduced = this.reduced;
+    copy.apartMs = this.apartMs;
     return copy;
   }
 }
@@ -346,10 +355,10 @@ export class LiveWindow {
   /** Puts the rows of a frame into their rings. @param {import('./types.js').DataFrame} frame @returns {boolean} whether it changed what is shown */
   take(frame) {
     let taken = false;
-    for (const filling of this.coming.values()) if (filling.stream === frame.stream) pour(frame, filling.rings);
+    for (const filling of this.coming.values()) if (filling.stream === frame.stream) pour(frame, filling.rings, true);
     for (const filling of this.shown.values()) {
       if (filling.stream !== frame.stream) continue;
-      pour(frame, filling.rings);
+      pour(frame, filling.rings, false);
       taken = true;
     }
     return taken;
@@ -377,12 +386,22 @@ export class LiveWindow {
   }
 }
 
-/** @param {import('./types.js').DataFrame} frame @param {Map<number, Ring>} rings */
-function pour({ t0, ids, counts, dt, values }, rings) {
+/** @param {import('./types.js').DataFrame} frame @param {Map<number, Ring>} rings @param {boolean} isHistory */
+function pour({ t0, ids, counts, dt, values }, rings, isHistory) {
   for (let s = 0, row = 0; s < ids.length; s++) {
     const end = row + counts[s];
     const ring = rings.get(ids[s]);
-    if (ring) for (let r = row; r < end; r++) ring.push(t0 + dt[r], values[r]);
+    if (ring) {
+      for (let r = row; r < end; r++) ring.push(t0 + dt[r], values[r]);
+      const apart = isHistory && counts[s] >= HISTORY_ROWS_MIN ? HISTORY_APART * bucketWidth(dt.subarray(row, end)) : 0;
+      ring.apartMs = Math.max(ring.apartMs, apart, LIVE_APART_MS);
+    }
     row = end;
   }
+}
+
+/** The width of the buckets that times come from, three each: the usual distance to the third next. @param {Uint32Array} times */
+function bucketWidth(times) {
+  const widths = times.slice(3).map((time, i) => time - times[i]).sort();
+  return widths[widths.length >> 1];
 }

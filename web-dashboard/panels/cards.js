@@ -21,6 +21,9 @@ const SUBSCRIBE_AT_ONCE_MAX = 200;
 const SUBSCRIPTIONS_MAX = 60;
 /** The hub sends up to three points for each bucket of its own; asking for two a pixel keeps its buckets near ours. */
 const POINTS_PER_BUCKET = 2;
+/** It spreads them over the window and the five minutes that a device's clock may be ahead, and gives no more than this. */
+const AHEAD_MS = 300_000;
+const POINTS_MAX = 10_000;
 const AHEAD_PX = 240;
 /** Subscriptions follow scrolling, and requests zooming, after this pause. */
 const SETTLE_MS = 200;
@@ -202,7 +205,8 @@ export class LivePage {
     const plot = [...this.cards.values()].find((card) => card.plotElement.clientWidth > 0)?.plotElement;
     const pixels = ((plot?.clientWidth ?? this.widthGuess) - AXIS_PX) * devicePixelRatio;
     const buckets = Math.min(Math.max(Math.round(pixels / BUCKET_STEP) * BUCKET_STEP, 200), 1200);
-    const rest = { window_ms: RANGES[screen.range], points: POINTS_PER_BUCKET * buckets };
+    const window_ms = RANGES[screen.range];
+    const rest = { window_ms, points: Math.min(Math.ceil(POINTS_PER_BUCKET * buckets * (1 + AHEAD_MS / window_ms)), POINTS_MAX) };
     const all = catalogue.series.size <= SUBSCRIBE_ALL_MAX;
     this.app.subscribe(new Map(all
       ? [['all', { series: '*/*', ...rest }]]

@@ -185,6 +185,22 @@ test('a snapshot replaces the window only when it is complete', () => {
   assert.equal(window.take(frame(10, [[7, [[300, 9]]]])), false, 'the old stream is over');
 });
 
+test('a window that the hub reduced to wide buckets has no gap but where readings are missing', () => {
+  const window = new LiveWindow();
+  window.resize(60_000, 250);
+  window.begin(snapshot(1, 10, [7]));
+  // Of a thousand readings a second: the lowest and the highest of each second somewhere in it, and the last.
+  /** @type {(seconds: number) => [number, number][]} */
+  const second = (n) => [[n * 1000 + (n * 137) % 400, 1], [n * 1000 + 400 + (n * 271) % 500, 3], [n * 1000 + 999, 2]];
+  const seconds = [...Array(20).keys(), ...Array.from({ length: 25 }, (_, i) => 26 + i)];
+  window.take(frame(10, [[7, seconds.flatMap(second)]]));
+  window.end({ type: 'snapshot-end', id: 1, stream: 10, gaps: [] });
+  window.take(frame(10, [[7, Array.from({ length: 180 }, (_, i) => [51_000 + i * 50 + (i % 3) * 40, 2])]]));
+  const survey = (/** @type {number} */ to) => window.ring(7)?.survey(T, T + to, { periodMs: 1, hold: false }, []).gaps;
+  assert.deepEqual(survey(60_000), [{ from: T + 19_999, to: T + 26_362, reason: 'silent' }]);
+  assert.equal(survey(63_000)?.length, 2, 'a silence that lasts');
+});
+
 test('several subscriptions fill one window, and one can be forgotten', () => {
   const window = new LiveWindow();
   window.begin(snapshot(1, 10, [7]));

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { badge, Hub, missing, openPage, startDevices, unexpected, until } from './support.js';
 
 const RATE_HZ = 10;
+const DEVICES = 3;
 
 /** A value in CBOR, as far as a device needs it: whole numbers, texts, arrays, maps. @param {unknown} value @returns {number[]} */
 function cbor(value) {
@@ -31,7 +32,7 @@ async function readingTimes(hub, key, from) {
 
 test('live data moves, a killed hub is shown as away, and the outage is filled from the devices', { skip: missing({ devices: true }), timeout: 120_000 }, async (t) => {
   const hub = await Hub.start();
-  const devices = startDevices(hub, { devices: 3, rate: RATE_HZ });
+  const devices = startDevices(hub, { devices: DEVICES, rate: RATE_HZ });
   const { browser, page, complaints } = await openPage(`${hub.url}/?range=1m`);
   t.after(async () => {
     await browser.close();
@@ -45,9 +46,14 @@ test('live data moves, a killed hub is shown as away, and the outage is filled f
   const first = await until('values are shown', async () => /\d/.test(await value()) && value());
   await until('the value changes', async () => (await value()) !== first);
   assert.match(await badge(page), /^Live/);
-  const { device, channel } = (await hub.get('/api/v1/series')).series.find((/** @type {any} */ series) => series.kind === 'gauge');
+  /** One gauge of each device, for each has a spool of its own. @type {string[]} */
+  const keys = await until('every device has a gauge', async () => {
+    const { series } = await hub.get('/api/v1/series');
+    const gauges = new Map(series.filter((/** @type {any} */ one) => one.kind === 'gauge').map((/** @type {any} */ one) => [one.device, `${one.device}/${one.channel}`]));
+    return gauges.size === DEVICES && [...gauges.values()];
+  });
   const before = Date.now();
-  await until('two seconds of readings are stored', async () => (await readingTimes(hub, `${device}/${channel}`, before)).length >= 2 * RATE_HZ);
+  await until('two seconds of readings are stored', async () => (await readingTimes(hub, keys[0], before)).length >= 2 * RATE_HZ);
 
   await hub.kill();
   await until('the page says that the hub is away', () => link('reconnecting'));
@@ -61,11 +67,13 @@ test('live data moves, a killed hub is shown as away, and the outage is filled f
   const backAt = Date.now();
   await until('the page is live again', () => link('live'));
   console.log(`live again after ${Date.now() - backAt} ms`);
-  await until('readings of after the outage are stored', async () => (await readingTimes(hub, `${device}/${channel}`, backAt)).length >= RATE_HZ, 30_000);
-  await until('the spool has been sent', async () => {
-    const times = await readingTimes(hub, `${device}/${channel}`, before);
-    return times.every((time, i) => i === 0 || time - times[i - 1] < (2.5 * 1000) / RATE_HZ);
-  }, 30_000);
+  for (const key of keys) {
+    await until(`readings of ${key} of after the outage are stored`, async () => (await readingTimes(hub, key, backAt)).length >= RATE_HZ, 30_000);
+    await until(`the spool with ${key} has been sent`, async () => {
+      const times = await readingTimes(hub, key, before);
+      return times.every((time, i) => i === 0 || time - times[i - 1] < (2.5 * 1000) / RATE_HZ);
+    }, 30_000);
+  }
   await until('the value moves again', async () => (await value()) !== kept);
   // The summary in words is made from what the chart draws: a hole in it would be counted there.
   await page.reload();
