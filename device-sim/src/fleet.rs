@@ -216,9 +216,10 @@ fn agent(
     let identity = config.identity(index)?;
     let device = identity.device.clone();
     let failed = |source| FleetError::Source { device: device.clone(), source };
-    let mut source = config.source.open(index, config.seed).map_err(failed)?;
+    let seed = config.seed_of(&device);
+    let mut source = config.source.open(index, seed).map_err(failed)?;
     if !config.faults.is_empty() {
-        let faulty = Faulty::new(source, config.faults.clone(), config.seed ^ u64::from(index));
+        let faulty = Faulty::new(source, config.faults.clone(), seed);
         source = Box::new(faulty.map_err(|source| FleetError::Fault { device: device.clone(), source })?);
     }
     let spool = SpoolConfig {

@@ -60,7 +60,7 @@ pub struct Options {
     /// Measurements a second, from 0.001 to 1000 (waveform and host) [default: 1]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<f64>,
-    /// Of everything that is random; the same seed gives the same readings [default: 1]
+    /// Of everything that is random; the same seed and device id give the same readings [default: 1]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Let a channel misbehave: drift:CH,per-hour=1 · spike:CH,size=10,every=60 · stuck:CH,every=600,for=60 ·
@@ -96,26 +96,34 @@ pub struct Options {
 /// Shown below the flags; a test reads every one of them.
 const EXAMPLES: &str = "\
 Simulated physics:
-  device-sim                                      a greenhouse, to a hub on this machine
+  device-sim                  a greenhouse, to a hub on this machine
   device-sim --device lab --devices 20 --hub hub.local
-                                                  lab-1 … lab-20, of all kinds
+                              lab-1 … lab-20, of all kinds
   device-sim --profile press --vibration --fault drift:vibration,per-hour=2
 
 This machine, as an agent that loses nothing when the hub or the power goes:
-  device-sim --source host --hub hub.local --spool /var/lib/highwater-agent
+  device-sim --source host --hub hub.local \\
+             --spool /var/lib/highwater-agent
 
-What another program prints, a line a reading: JSON such as {\"temp\": 21.5, \"hum\": 40}, or CSV below a line of names.
-A field t, time or timestamp is the time; without one it is now:
+What another program prints, a line a reading: JSON such as
+{\"temp\": 21.5, \"hum\": 40}, or CSV below a line of names. A field t, time or
+timestamp is the time; without one it is now:
   my-sensor-script | device-sim --source stdin --device shed
-  while sleep 1; do echo \"{\\\"dice\\\": $((RANDOM % 6 + 1))}\"; done | device-sim --source stdin --device table
+  while sleep 1; do echo \"{\\\"dice\\\": $((RANDOM % 6 + 1))}\"; done |
+    device-sim --source stdin --device table
 
 A recording, CSV with a line of names and a column t, time or timestamp:
-  device-sim --replay pump.csv --speed 60         as if it happened now, 60 times as fast
-  device-sim --replay pump.csv --as-recorded      an import: at once, with its own times
+  device-sim --replay pump.csv --speed 60
+                              60 times as fast as it was recorded; its times
+                              are moved so that the last row is now, and the
+                              spacing is kept: an hour fills the last hour
+  device-sim --replay pump.csv --as-recorded
+                              an import: at once, with its own times
 
-Stops with Ctrl-C, waits a moment for what is not acknowledged, and says how much that is; a second Ctrl-C does not
-wait. Exit codes: 0 everything is acknowledged, 1 it is not or there was nothing to send, 2 wrong usage. RUST_LOG=debug
-says more.";
+Stops with Ctrl-C, waits a moment for what is not acknowledged, and says how
+much that is; a second Ctrl-C does not wait. Exit codes: 0 everything is
+acknowledged, 1 it is not or there was nothing to send, 2 wrong usage.
+RUST_LOG=debug says more.";
 
 /// Everything decided before the first reading.
 #[derive(Clone)]
@@ -287,8 +295,11 @@ mod tests {
 
     #[test]
     fn every_example_in_the_help_is_a_command_that_works() {
+        // Wider lines would be wrapped in the middle of a command.
+        assert!(EXAMPLES.lines().all(|line| line.chars().count() < 78));
         let mut examples = 0;
-        let commands = EXAMPLES.lines().filter(|line| line.starts_with("  "));
+        let whole = EXAMPLES.replace("\\\n             ", "").replace("|\n", "|");
+        let commands = whole.lines().filter(|line| line.starts_with("  "));
         for (_, line) in commands.filter_map(|line| line.split_once("device-sim")) {
             // Two spaces begin the explanation.
             let flags = line.split("  ").next().unwrap_or_default();
@@ -317,6 +328,7 @@ mod tests {
     fn what_is_wrong_is_named_with_the_flag_it_stands_behind() {
         for (line, flag, reason) in [
             ("--hub ftp://x", "--hub", "ws://"),
+            ("--hub http//x", "--hub", "ws://hub.local:8080"),
             ("--hub wss://x", "--hub", "TLS"),
             ("--device a/b", "--device \"a/b\"", "not allowed"),
             ("--fault melt:temp", "--fault \"melt:temp\"", "drift"),

@@ -131,7 +131,7 @@ pub struct FleetConfig {
     pub source: SourceConfig,
     /// What goes wrong with them.
     pub faults: Vec<Fault>,
-    /// Of everything that is random in the sources.
+    /// Of everything that is random in the sources, together with the devices' ids.
     pub seed: u64,
     /// How long samples are gathered into one message.
     pub gather: Duration,
@@ -172,7 +172,21 @@ impl FleetConfig {
             (None, _) => &known.device,
         };
         let text = if self.devices == 1 { stem.to_string() } else { format!("{stem}-{}", index + 1) };
-        Ok(with_firmware(Identity { device: id(text)?, ..known }))
+        let title = match &self.source {
+            // "Boiler 1" would be what another fleet calls one of its own.
+            SourceConfig::Waveform { profile, .. } => {
+                Some(format!("{text} · {}", profile.unwrap_or_else(|| Profile::of(index)).key()))
+            }
+            _ => known.title.clone(),
+        };
+        Ok(with_firmware(Identity { device: id(text)?, title, ..known }))
+    }
+
+    /// What is random in a device comes from the fleet's seed and the device's id (FNV-1a): two fleets with the same
+    /// seed have no twins.
+    pub(super) fn seed_of(&self, device: &Id) -> u64 {
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        self.seed ^ device.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, mix)
     }
 
     fn on_site(&self, known: Identity) -> Result<Identity, FleetError> {
@@ -190,4 +204,35 @@ fn id(text: String) -> Result<Id, FleetError> {
 
 fn with_firmware(identity: Identity) -> Identity {
     Identity { firmware: Some(concat!("device-sim ", env!("CARGO_PKG_VERSION")).to_owned()), ..identity }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Sample;
+
+    #[test]
+    fn a_fleet_with_a_name_of_its_own_has_no_twin_of_another_one() {
+        let demo = FleetConfig::demo("hub".parse().expect("an address"), 20);
+        let lab = FleetConfig { device: Some(Id::new("lab").expect("an id")), ..demo.clone() };
+        let readings = |fleet: &FleetConfig| {
+            let identity = fleet.identity(1).expect("an identity");
+            let seed = fleet.seed_of(&identity.device);
+            let config = waveform::Config { index: 1, seed, profile: None, rate_hz: 1.0, vibration: false };
+            let (mut out, mut now_us) = (Vec::new(), 0);
+            let mut source = Waveform::new(&config, now_us).expect("a boiler");
+            while now_us < 10_000_000 {
+                now_us = source.poll(now_us, &mut out).expect("readings").expect("no end");
+            }
+            let value = |sample: &Sample| match sample {
+                Sample::Point { channel, value, .. } => (*channel, *value),
+                Sample::Run { .. } => panic!("no accelerometer"),
+            };
+            (identity.title, out.iter().map(value).collect::<Vec<_>>())
+        };
+        let (of_demo, of_lab) = (readings(&demo), readings(&lab));
+        assert_eq!((of_demo.0.as_deref(), of_lab.0.as_deref()), (Some("Boiler 1"), Some("lab-2 · boiler")));
+        assert_ne!(of_demo.1, of_lab.1);
+        assert_eq!(of_lab, readings(&lab), "the same seed and the same id give the same readings");
+    }
 }

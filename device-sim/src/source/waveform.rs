@@ -39,7 +39,7 @@ const STEP_S_MAX: f64 = 1.0;
 pub struct Config {
     /// Its number in the fleet, from 0.
     pub index: u32,
-    /// The fleet's seed; each device draws its own from it.
+    /// Of everything that is random in it, together with its number.
     pub seed: u64,
     /// The profile of the whole fleet; `None`: all of them in turn.
     pub profile: Option<Profile>,
