@@ -12,11 +12,11 @@ use std::{
 };
 
 use csv::StringRecord;
-use protocol::device::ChannelDecl;
+use protocol::{device::ChannelDecl, text::excerpt};
 
 use super::{
     Sample, Source, SourceError,
-    table::{Table, TableError},
+    table::{LeftOut, Survey, Table, TableError},
 };
 
 /// Rows that one poll gives at most.
@@ -132,14 +132,19 @@ impl Source for Replay {
 /// Reads the whole recording for its channels, its span and its mistakes.
 fn check(path: &Path) -> Result<(Table, Span), SourceError> {
     let (mut rows, table) = open_rows(path)?;
-    let (mut row, mut values) = (StringRecord::new(), Vec::new());
+    let mut row = StringRecord::new();
     let mut span: Option<Span> = None;
+    let mut survey = Survey::new(&table);
     while let Some(time_us) = next_row(path, &mut rows, &table, &mut row)? {
-        table.values(&row, &mut values).map_err(|problem| in_row(path, &row, &problem))?;
+        survey.row(&table, &row).map_err(|problem| in_row(path, &row, &problem))?;
         let known = span.unwrap_or(Span { first_us: time_us, last_us: time_us });
         span = Some(Span { first_us: known.first_us.min(time_us), last_us: known.last_us.max(time_us) });
     }
     let span = span.ok_or_else(|| in_line(path, 1, "no row below the header".to_owned()))?;
+    let (table, left_out) = survey.settle(table).map_err(|problem| in_line(path, 1, problem.to_string()))?;
+    for LeftOut { column, text } in left_out {
+        tracing::warn!(%column, text, "neither numbers nor words such as on and off: the column is left out");
+    }
     Ok((table, span))
 }
 
@@ -150,7 +155,8 @@ fn open_rows(path: &Path) -> Result<(csv::Reader<File>, Table), SourceError> {
     let header = rows.headers().map_err(|source| SourceError::ReadRecording { path: path.to_owned(), source })?;
     let table = Table::from_header(header).map_err(|problem| in_line(path, 1, problem.to_string()))?;
     if !table.has_time() {
-        return Err(in_line(path, 1, "no column is called timestamp, time or t".to_owned()));
+        let there_are = excerpt(&header.iter().collect::<Vec<_>>().join(", "), 200);
+        return Err(in_line(path, 1, format!("no column is called timestamp, time or t; there are: {there_are}")));
     }
     Ok((rows, table))
 }

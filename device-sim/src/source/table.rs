@@ -2,9 +2,12 @@
 //!
 //! Takes records that the `csv` crate has split and gives channels, times and values. Reads no file.
 
+mod survey;
+
 use csv::StringRecord;
 use protocol::{device::ChannelDecl, ids::Id, limits::CHANNELS_PER_DEVICE_MAX, text::excerpt};
 
+pub(super) use self::survey::{LeftOut, Survey};
 use super::{
     name::{channel_id, distinct},
     timestamp::{self, TimeError},
@@ -24,6 +27,14 @@ pub(super) enum TableError {
     /// The first line holds data.
     #[error("the first line must name the columns, such as \"time,temp,hum\", but it starts with {0:?}")]
     NoHeader(String),
+    /// Columns that are set apart by something else than a comma.
+    #[error("the columns must be separated by commas, here it is {by}: {header:?}")]
+    Separator {
+        /// For a person.
+        by: &'static str,
+        /// How the first line begins.
+        header: String,
+    },
     /// Nothing but times.
     #[error("no column of values beside the time")]
     NoValues,
@@ -49,15 +60,44 @@ pub(super) enum TableError {
         /// What stands there.
         text: String,
     },
+    /// Numbers and words in one column.
+    #[error("column {column}: {text:?} stands there, but above it {}", match text.parse::<f64>() {
+        Ok(_) => "are words",
+        Err(_) => "are numbers",
+    })]
+    Mixed {
+        /// As the channel is called.
+        column: Id,
+        /// The first field of the other sort.
+        text: String,
+    },
 }
 
 /// The columns of one table.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    columns: usize,
+    /// Fields in a row.
+    width: usize,
     time: Option<usize>,
-    values: Vec<usize>,
+    columns: Vec<Column>,
+    /// One a column, in their order.
     channels: Vec<ChannelDecl>,
+}
+
+/// A column of values.
+#[derive(Debug, Clone, Copy)]
+struct Column {
+    /// Its place in a row.
+    place: usize,
+    reading: Reading,
+}
+
+/// How fields become values.
+#[derive(Debug, Clone, Copy)]
+enum Reading {
+    Number,
+    /// The names of the states 0 and 1.
+    Words([&'static str; 2]),
 }
 
 impl Table {
@@ -67,19 +107,26 @@ impl Table {
         if first.is_empty() || first.parse::<f64>().is_ok() || timestamp::parse(first).is_ok() {
             return Err(TableError::NoHeader(excerpt(first, 40)));
         }
+        let separators = [(';', "semicolons"), ('\t', "tabs")];
+        if let (1, Some((_, by))) =
+            (header.len(), separators.into_iter().find(|(separator, _)| first.contains(*separator)))
+        {
+            return Err(TableError::Separator { by, header: excerpt(first, 40) });
+        }
         let time = header.iter().position(is_time_name);
-        let values: Vec<usize> = (0..header.len()).filter(|column| Some(*column) != time).collect();
-        match values.len() {
+        let places: Vec<usize> = (0..header.len()).filter(|place| Some(*place) != time).collect();
+        match places.len() {
             0 => return Err(TableError::NoValues),
             count if count > CHANNELS_PER_DEVICE_MAX => return Err(TableError::TooManyColumns(count)),
             _ => {}
         }
-        let mut channels = Vec::with_capacity(values.len());
-        for column in &values {
-            let channel = channel(&header[*column], *column, &channels);
+        let mut channels = Vec::with_capacity(places.len());
+        for place in &places {
+            let channel = channel(&header[*place], *place, &channels);
             channels.push(channel);
         }
-        Ok(Self { columns: header.len(), time, values, channels })
+        let columns = places.into_iter().map(|place| Column { place, reading: Reading::Number }).collect();
+        Ok(Self { width: header.len(), time, columns, channels })
     }
 
     /// Whether there is a column of times.
@@ -94,8 +141,8 @@ impl Table {
 
     /// The row's time, microseconds since the Unix epoch; `None` when the table has no such column.
     pub(super) fn time_us(&self, row: &StringRecord) -> Result<Option<i64>, TableError> {
-        if row.len() != self.columns {
-            return Err(TableError::Width { fields: row.len(), columns: self.columns });
+        if row.len() != self.width {
+            return Err(TableError::Width { fields: row.len(), columns: self.width });
         }
         Ok(self.time.map(|column| timestamp::parse(&row[column])).transpose()?)
     }
@@ -104,9 +151,17 @@ impl Table {
     /// The row must have passed [`time_us`](Self::time_us).
     pub(super) fn values(&self, row: &StringRecord, values: &mut Vec<f64>) -> Result<(), TableError> {
         values.clear();
-        for (column, channel) in self.values.iter().zip(&self.channels) {
-            let text = &row[*column];
-            let value = value(text)
+        for (column, channel) in self.columns.iter().zip(&self.channels) {
+            let text = &row[column.place];
+            let value = match column.reading {
+                Reading::Number => value(text),
+                Reading::Words(_) if is_missing(text) => Some(f64::NAN),
+                Reading::Words([off, on]) => {
+                    let is = |word: &str| text.trim().eq_ignore_ascii_case(word);
+                    is(on).then_some(1.0).or_else(|| is(off).then_some(0.0))
+                }
+            };
+            let value = value
                 .ok_or_else(|| TableError::NotANumber { column: channel.name.clone(), text: excerpt(text, 40) })?;
             values.push(value);
         }
@@ -126,16 +181,19 @@ fn channel(header: &str, column: usize, taken: &[ChannelDecl]) -> ChannelDecl {
     ChannelDecl { title: (name.as_str() != title).then(|| title.to_owned()), unit, ..ChannelDecl::gauge(name) }
 }
 
+fn is_missing(text: &str) -> bool {
+    ["", "nan", "na", "n/a", "null"].iter().any(|missing| text.trim().eq_ignore_ascii_case(missing))
+}
+
 /// A field as a number: finite, or NaN where nothing was measured.
 fn value(text: &str) -> Option<f64> {
-    let text = text.trim();
-    if text.is_empty() || ["nan", "na", "n/a", "null"].iter().any(|missing| text.eq_ignore_ascii_case(missing)) {
+    if is_missing(text) {
         return Some(f64::NAN);
     }
-    match text {
-        "true" => Some(1.0),
-        "false" => Some(0.0),
-        _ => text.parse().ok().filter(|value: &f64| value.is_finite()),
+    match text.trim() {
+        text if text.eq_ignore_ascii_case("true") => Some(1.0),
+        text if text.eq_ignore_ascii_case("false") => Some(0.0),
+        text => text.parse().ok().filter(|value: &f64| value.is_finite()),
     }
 }
 
@@ -163,6 +221,8 @@ mod tests {
         assert!(matches!(table(&["2026-01-01 00:00:00", "21.5"]), Err(TableError::NoHeader(_))));
         assert!(matches!(table(&["21.5", "40"]), Err(TableError::NoHeader(_))));
         assert_eq!(table(&["time"]).unwrap_err(), TableError::NoValues);
+        let error = table(&["time;temp"]).unwrap_err().to_string();
+        assert!(error.contains("separated by commas") && error.contains("time;temp"), "{error}");
         let many: Vec<String> = (0..300).map(|column| format!("c{column}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(table(&many).unwrap_err(), TableError::TooManyColumns(300));

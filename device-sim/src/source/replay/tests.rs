@@ -103,9 +103,24 @@ fn missing_values_and_several_columns_are_sent() {
 }
 
 #[test]
+fn words_become_states_and_other_text_stays_behind() {
+    let (_folder, path) = recording("time,pump,note,temp\n1800000000,off,,21\n1800000001,on,oiled,22\n");
+    let mut replay = Replay::open(&path, Pace::AsRecorded).unwrap();
+    let sent: Vec<f64> = play(&mut replay).iter().map(|row| row.2).collect();
+    assert_eq!(sent, [0.0, 1.0]);
+    let names: Vec<&str> = replay.channels().iter().map(|channel| channel.name.as_str()).collect();
+    assert_eq!(
+        (names, &replay.channels()[0].states[..]),
+        (vec!["pump", "temp"], &["off".to_owned(), "on".to_owned()][..])
+    );
+}
+
+#[test]
 fn mistakes_are_told_before_anything_is_sent_with_file_and_line() {
     for (text, line, words) in [
-        ("a,b\n1,2\n", 1, "timestamp, time or t"),
+        ("a,b\n1,2\n", 1, "timestamp, time or t; there are: a, b"),
+        ("time;temp\n1800000000;21,5\n", 1, "separated by commas"),
+        ("time,note\n1800000000,cleaned\n", 1, "no column of values"),
         ("2013-07-04 00:00:00,1\n", 1, "must name the columns"),
         ("time,v\n", 1, "no row"),
         ("time,v\n1800000000,1\nyesterday,2\n", 3, "is no time"),
