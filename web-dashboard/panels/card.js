@@ -38,7 +38,6 @@ const SCROLL_MS = 240;
  * change in a frame costs as much as all others; one that was quiet for a while shows a reading at once.
  */
 export const VALUES_MS = 180;
-const VALUE_LONG = 8;
 const LEGEND_MS = 500;
 const SUMMARY_MS = 10_000;
 const KEY_STEP = 1 / 120;
@@ -82,7 +81,7 @@ export class Card {
     this.page = page;
     this.element = stamp('card-template');
     this.plotElement = /** @type {HTMLElement} */ (find(this.element, '.plot'));
-    this.valueElement = find(this.element, '.value');
+    this.valueElement = /** @type {HTMLElement} */ (find(this.element, '.value'));
     this.ofElement = find(this.element, '.of');
     this.unitElement = find(this.element, '.unit');
     this.veil = /** @type {HTMLElement} */ (find(this.element, '.veil'));
@@ -96,6 +95,7 @@ export class Card {
     /** @type {LegendItem[]} */
     this.items = [];
     this.picked = 0;
+    this.chars = 0;
     this.emphasised = -1;
     /** @type {import('../scales.js').Range | null} */
     this.range = null;
@@ -310,8 +310,10 @@ export class Card {
     const series = this.spec.series[this.picked];
     const { text, unit } = formatReading(value, series);
     const differs = setText(this.valueElement, text);
-    if (differs) this.valueElement.classList.toggle('long', text.length > VALUE_LONG);
     setText(this.unitElement, unit);
+    // How much room both take; a unit is set about half as large.
+    const chars = text.length + unit.length / 2 + 1;
+    if (chars !== this.chars) this.valueElement.style.setProperty('--chars', String(this.chars = chars));
     setText(this.ofElement, [this.items.length > 1 ? this.nameOf(series) : '', ...remarks].filter(Boolean).join(' · '));
     return differs;
   }

@@ -124,7 +124,6 @@ export class LivePage {
     // On the wall everything fits on one screen, as far as it can.
     const columns = Math.max(1, Math.round(Math.sqrt((specs.length * innerWidth) / innerHeight / WALL_ASPECT)));
     this.grid.style.setProperty('--wall-columns', String(columns));
-    this.grid.style.setProperty('--wall-rows', String(Math.ceil(specs.length / columns)));
   }
 
   /** Charts on the first screen do not wait for the observer, which speaks only after a frame. */

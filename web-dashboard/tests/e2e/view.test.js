@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Hub, missing, openPage, until } from './support.js';
+import { Hub, missing, openPage, startDevices, until } from './support.js';
 
 /** A hub with ten minutes of two devices' history at 1 Hz, and a page on it. @param {import('node:test').TestContext} t @param {string} [query] @param {object} [options] */
 async function start(t, query = '', options = {}) {
@@ -186,5 +186,32 @@ test('changing pages leaves nothing behind', NEEDS, async (t) => {
   }
   // The browser may hold on to the last one for a while; it must not hold on to all.
   assert.ok(await livePages() <= 2, `${await livePages()} live pages are kept`);
+  assert.deepEqual(complaints, []);
+});
+
+test('no value and no unit is cut off, on the wall and elsewhere, whatever the screen', { skip: missing({ devices: true }), timeout: 60_000 }, async (t) => {
+  const hub = await Hub.start();
+  await hub.post({ device: 'shed', readings: { counted: -140_404_347.7 } });
+  const devices = startDevices(hub, { devices: 27, rate: 1 });
+  const { browser, page, complaints } = await openPage('about:blank');
+  t.after(async () => {
+    await browser.close();
+    await devices.end();
+    await hub.stop();
+  });
+  await until('all devices are known', async () => (await hub.get('/api/v1/devices')).devices.length === 28);
+  for (const query of ['?wall', '?wall&device=sim-1,sim-2,sim-3,sim-4,sim-5,sim-6,sim-7,shed', '']) {
+    for (const [width, height] of [[1366, 768], [1920, 1080], [390, 844]]) {
+      await page.setViewportSize({ width, height });
+      await page.goto(`${hub.url}/${query}`);
+      await until('values are shown', () => page.evaluate(() => [...document.querySelectorAll('.card .value')].slice(0, 4).every((value) => value.textContent !== '–')));
+      const cut = await page.evaluate(() => [...document.querySelectorAll('.card :is(.value, .unit)')].filter((element) => {
+        const room = /** @type {Element} */ (element.closest('header')).getBoundingClientRect();
+        const box = element.getBoundingClientRect();
+        return box.width > 0 && (element.scrollWidth > element.clientWidth + 1 || box.left < room.left - 1 || box.right > room.right + 1);
+      }).map((element) => element.textContent));
+      assert.deepEqual(cut, [], `${query} at ${width}`);
+    }
+  }
   assert.deepEqual(complaints, []);
 });
