@@ -12,7 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 pub use self::parse::FaultSyntaxError;
 use crate::source::{
-    RunValues, Sample, Source, SourceError,
+    RunValues, Sample, Source, SourceError, Span,
     waveform::noise::{Rng, waiting_time},
 };
 
@@ -121,6 +121,10 @@ impl Faulty {
 impl Source for Faulty {
     fn channels(&self) -> &[ChannelDecl] {
         self.source.channels()
+    }
+
+    fn recorded(&self) -> Option<Span> {
+        self.source.recorded()
     }
 
     fn lines_skipped(&self) -> u64 {

@@ -17,7 +17,7 @@ pub use crate::agent::Trouble;
 use crate::{
     agent::{Agent, AgentEnd, Board, Order},
     fault::{Faulty, UnknownChannel},
-    source::SourceError,
+    source::{SourceError, Span},
 };
 
 /// How long to wait for acknowledgements after shutdown was asked for.
@@ -113,6 +113,7 @@ pub struct Fleet {
     orders: watch::Sender<Order>,
     ids: Vec<Id>,
     stats: Vec<watch::Receiver<Stats>>,
+    recorded: Option<Span>,
     board: Arc<Board>,
     ends: Vec<AgentEnd>,
 }
@@ -128,19 +129,25 @@ impl Fleet {
         }
         let (orders, ordered) = watch::channel(Order::Run);
         let board = Arc::new(Board::default());
-        let (mut agents, mut ids, mut stats) = (JoinSet::new(), Vec::new(), Vec::new());
+        let (mut agents, mut ids, mut stats, mut recorded) = (JoinSet::new(), Vec::new(), Vec::new(), None);
         for index in 0..config.devices {
             let agent = agent(config, index, ordered.clone(), board.clone())?;
             ids.push(agent.device.clone());
+            recorded = agent.source.recorded();
             stats.push(agent.handle.stats());
             agents.spawn(agent.run());
         }
-        Ok(Self { agents, orders, ids, stats, board, ends: Vec::new() })
+        Ok(Self { agents, orders, ids, stats, recorded, board, ends: Vec::new() })
     }
 
     /// What its devices are called, in their order.
     pub fn ids(&self) -> &[Id] {
         &self.ids
+    }
+
+    /// The times of the recording that its devices send, as recorded.
+    pub fn recorded(&self) -> Option<Span> {
+        self.recorded
     }
 
     /// How it is doing now.

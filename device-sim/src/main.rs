@@ -68,6 +68,10 @@ async fn serve(settings: &Settings, is_terminal: bool) -> anyhow::Result<bool> {
     let mut fleet = Fleet::start(&settings.fleet)?;
     let greeting = status::greeting(fleet.ids(), &settings.fleet, fleet.snapshot().waiting_messages);
     let _ = writeln!(io::stderr(), "device-sim: {greeting}");
+    let recorded = fleet.recorded();
+    if let Some(remark) = recorded.and_then(|span| status::about_replay(span, &settings.fleet)) {
+        let _ = writeln!(io::stderr(), "device-sim: {remark}");
+    }
     status::watch(&mut fleet, is_terminal, stop(settings.duration, &mut interrupt, &mut terminate)).await;
     let waiting = fleet.snapshot().waiting_messages;
     let spool = settings.fleet.spool.as_ref().map(|folder| folder.display().to_string());
@@ -75,7 +79,7 @@ async fn serve(settings: &Settings, is_terminal: bool) -> anyhow::Result<bool> {
         summary = fleet.finish(SHUTDOWN_PATIENCE) => summary,
         _ = interrupt.recv() => anyhow::bail!(status::cut_short(waiting, spool.as_deref())),
     };
-    let farewell = status::farewell(&summary, spool.as_deref());
+    let farewell = status::farewell(&summary, spool.as_deref(), recorded.filter(|_| settings.fleet.is_import()));
     let is_delivered = summary.is_drained && summary.failures.is_empty();
     let mut stderr = io::stderr();
     for (device, error) in summary.failures {

@@ -45,7 +45,8 @@ pub struct Options {
     /// Send a recording: CSV with a column timestamp, time or t
     #[arg(long, value_name = "FILE", conflicts_with = "source")]
     pub replay: Option<PathBuf>,
-    /// Replay so many times as fast as it was recorded [default: 1]
+    /// Replay so many times as fast as it was recorded; times are moved so that the last row is now, the spacing is
+    /// kept [default: 1]
     #[arg(long, value_name = "X", conflicts_with = "as_recorded")]
     pub speed: Option<f64>,
     /// Replay at once, with the times it was recorded at: an import

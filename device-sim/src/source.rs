@@ -66,6 +66,15 @@ impl RunValues {
     }
 }
 
+/// The earliest and the latest time of a recording, microseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The earliest.
+    pub first_us: i64,
+    /// The latest, at or after `first_us`.
+    pub last_us: i64,
+}
+
 /// A supply of readings for one device.
 pub trait Source: Send {
     /// The channels so far. The list only ever grows, and only within [`poll`](Self::poll); what stands in it stays.
@@ -76,6 +85,11 @@ pub trait Source: Send {
     /// Returns when to be called next; an instant at or before `now_us` means that more is ready at once. One call
     /// appends a bounded number of samples. `None`: the source has ended and is not to be called again.
     fn poll(&mut self, now_us: i64, out: &mut Vec<Sample>) -> Result<Option<i64>, SourceError>;
+
+    /// From the first to the last time of a recording; `None`: it is none.
+    fn recorded(&self) -> Option<Span> {
+        None
+    }
 
     /// Lines of an input that could not be used so far.
     fn lines_skipped(&self) -> u64 {

@@ -7,11 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use rustix::termios::tcgetwinsize;
 
 use protocol::ids::Id;
 
-use crate::fleet::{Fleet, FleetConfig, SHUTDOWN_PATIENCE, Snapshot, Summary};
+use crate::{
+    fleet::{Fleet, FleetConfig, SHUTDOWN_PATIENCE, Snapshot, SourceConfig, Summary},
+    source::{Span, replay::Pace},
+};
 
 /// How often the line is rewritten on a terminal.
 const TERMINAL_EVERY: Duration = Duration::from_millis(500);
@@ -132,6 +136,37 @@ pub fn greeting(ids: &[Id], config: &FleetConfig, left: u64) -> String {
     text
 }
 
+/// What to say of a recording that is sent faster than it was made: how long that takes, and where its readings will be.
+pub fn about_replay(recorded: Span, config: &FleetConfig) -> Option<String> {
+    /// The ranges that the web page and the terminal both have, seconds.
+    const RANGES: [(u64, &str); 4] = [(60, "1m"), (300, "5m"), (3_600, "1h"), (86_400, "24h")];
+    let SourceConfig::Replay { pace: Pace::Live { speed: speed @ 1.000_001.. }, .. } = config.source else {
+        return None;
+    };
+    let span_s = (recorded.last_us - recorded.first_us).cast_unsigned().div_ceil(1_000_000);
+    let (takes, fills) = (time(span_s as f64 / speed), time(span_s as f64));
+    let look_at = RANGES.into_iter().find(|(range_s, _)| span_s <= *range_s);
+    let look_at = look_at.map(|(_, name)| format!(": look at the {name} range")).unwrap_or_default();
+    Some(format!("the replay takes {takes} and fills the last {fills}{look_at}"))
+}
+
+/// In the largest unit that leaves two or more of it.
+fn time(time_s: f64) -> String {
+    let units = [(86_400.0, "days"), (3_600.0, "h"), (60.0, "min")];
+    let (seconds, unit) = units.into_iter().find(|(seconds, _)| time_s >= 2.0 * seconds).unwrap_or((1.0, "s"));
+    format!("{:.0} {unit}", (time_s / seconds).ceil())
+}
+
+/// `2025-11-19 09:29 … 09:59 UTC`; the second date only where it is another one.
+fn from_to(span: Span) -> String {
+    let text = |time_us: i64, format: &str| {
+        Timestamp::from_microsecond(time_us).map_or_else(|_| "?".to_owned(), |time| time.strftime(format).to_string())
+    };
+    let dates = [span.first_us, span.last_us].map(|time_us| text(time_us, "%Y-%m-%d"));
+    let format = if dates[0] == dates[1] { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    format!("{} … {} UTC", text(span.first_us, "%Y-%m-%d %H:%M"), text(span.last_us, format))
+}
+
 /// One line without its end; `rate` is readings a second.
 fn line(snapshot: &Snapshot, rate: f64) -> String {
     let Snapshot { devices, connected, .. } = snapshot;
@@ -170,11 +205,16 @@ fn lost(snapshot: &Snapshot) -> impl Iterator<Item = String> {
     [dropped, refused, skipped].into_iter().flatten()
 }
 
-/// What to say at the end; `spool` names the folder where messages are kept.
-pub fn farewell(summary: &Summary, spool: Option<&str>) -> String {
+/// What to say at the end; `spool` names the folder where messages are kept, `imported` the times of a recording that was
+/// sent with the times it has.
+pub fn farewell(summary: &Summary, spool: Option<&str>, imported: Option<Span>) -> String {
     let Snapshot { readings, sent, acked, waiting_messages, waiting_bytes, trouble, .. } = &summary.last;
     let (readings, sent) = (counted(*readings, "reading"), counted(*sent, "message"));
-    let mut text = format!("{readings} measured · {sent} sent, {} acknowledged", number(*acked));
+    let of = imported.map_or_else(
+        || "measured".to_owned(),
+        |span| format!("of {}, with the times they were recorded at", from_to(span)),
+    );
+    let mut text = format!("{readings} {of} · {sent} sent, {} acknowledged", number(*acked));
     for lost in lost(&summary.last) {
         let _ = write!(text, ", {lost}");
     }
@@ -279,12 +319,36 @@ mod tests {
     #[test]
     fn the_farewell_says_where_the_rest_is() {
         let summary = Summary { last: snapshot(), is_drained: false, failures: Vec::new() };
-        assert!(farewell(&summary, Some("/var/spool/x")).ends_with("kept in /var/spool/x and sent at the next start"));
-        assert!(farewell(&summary, None).contains("3 (2 KiB) waiting: they were in memory"));
+        assert!(
+            farewell(&summary, Some("/var/spool/x"), None).ends_with("kept in /var/spool/x and sent at the next start")
+        );
+        assert!(farewell(&summary, None, None).contains("3 (2 KiB) waiting: they were in memory"));
         let last = Snapshot { waiting_messages: 0, ..snapshot() };
         let summary = Summary { last, is_drained: true, failures: Vec::new() };
-        let text = farewell(&summary, None).replace('\u{2009}', "'");
+        let text = farewell(&summary, None, None).replace('\u{2009}', "'");
         assert_eq!(text, "12 readings measured · 1'234'570 messages sent, 1'234'567 acknowledged, none waiting");
+    }
+
+    #[test]
+    fn a_replay_says_where_its_readings_are() {
+        let fast = |speed| {
+            let source = SourceConfig::Replay { path: "x.csv".into(), pace: Pace::Live { speed } };
+            FleetConfig { source, ..FleetConfig::demo("hub".parse().unwrap(), 1) }
+        };
+        let span = |span_s: i64| {
+            let first_us = 1_763_544_540_000_000;
+            Span { first_us, last_us: first_us + span_s * 1_000_000 }
+        };
+        let said = |speed, span_s| about_replay(span(span_s), &fast(speed));
+        assert_eq!(said(60.0, 3_600).unwrap(), "the replay takes 60 s and fills the last 60 min: look at the 1h range");
+        assert_eq!(said(600.0, 7 * 86_400).unwrap(), "the replay takes 17 min and fills the last 7 days");
+        assert_eq!(said(1.0, 3_600), None, "then every reading is of the moment at which it is sent");
+        let last = Snapshot { waiting_messages: 0, readings: 5_400, ..snapshot() };
+        let summary = Summary { last, is_drained: true, failures: Vec::new() };
+        let text = farewell(&summary, None, Some(span(1_800))).replace('\u{2009}', "'");
+        let begins = "5'400 readings of 2025-11-19 09:29 … 09:59 UTC, with the times they were recorded at · ";
+        assert!(text.starts_with(begins), "{text}");
+        assert_eq!(from_to(span(86_400)), "2025-11-19 09:29 … 2025-11-20 09:29 UTC");
     }
 
     #[test]

@@ -162,6 +162,11 @@ impl FleetConfig {
         }
     }
 
+    /// Whether a recording is sent with the times it has.
+    pub fn is_import(&self) -> bool {
+        matches!(self.source, SourceConfig::Replay { pace: Pace::AsRecorded, .. })
+    }
+
     /// Who the device with this number is.
     pub(super) fn identity(&self, index: u32) -> Result<Identity, FleetError> {
         let known = self.source.identity(index);

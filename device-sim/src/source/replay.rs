@@ -15,7 +15,7 @@ use csv::StringRecord;
 use protocol::{device::ChannelDecl, text::excerpt};
 
 use super::{
-    Sample, Source, SourceError,
+    Sample, Source, SourceError, Span,
     table::{LeftOut, Survey, Table, TableError},
 };
 
@@ -47,13 +47,6 @@ pub struct Replay {
     /// The time of `row` when it was read but is not yet due, as recorded.
     waiting_us: Option<i64>,
     started_us: Option<i64>,
-}
-
-/// The earliest and the latest time of a recording, microseconds since the Unix epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
-    first_us: i64,
-    last_us: i64,
 }
 
 impl Replay {
@@ -98,6 +91,10 @@ impl Replay {
 impl Source for Replay {
     fn channels(&self) -> &[ChannelDecl] {
         self.table.channels()
+    }
+
+    fn recorded(&self) -> Option<Span> {
+        Some(self.span)
     }
 
     fn poll(&mut self, now_us: i64, out: &mut Vec<Sample>) -> Result<Option<i64>, SourceError> {
