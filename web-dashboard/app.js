@@ -33,11 +33,13 @@ const TICK_MS = 250;
 const URL_MS = 250;
 const NOTE_MS = 250;
 const CATALOGUE_MS = 50;
+/** With less than this there is more to see in a minute than in five. */
+const YOUNG_MS = 120_000;
 
 /** @type {Key[]} */
 const KEYS = [
   { keys: [' '], shown: 'Space', does: 'Freeze the view, or follow live data again', run: (app) => app.toggle() },
-  { keys: ['l'], shown: 'L', does: 'Return to live', run: (app) => app.follow() },
+  { keys: ['l', 'Escape'], shown: 'L, Esc', does: 'Return to live, as a double-click on a chart does', run: (app) => app.follow() },
   { keys: ['ArrowLeft'], shown: '←', does: 'Earlier', run: (app) => app.pan(-0.25) },
   { keys: ['ArrowRight'], shown: '→', does: 'Later', run: (app) => app.pan(0.25) },
   { keys: ['+', '='], shown: '+', does: 'Zoom in', run: (app) => app.zoom(0.5, null) },
@@ -54,6 +56,8 @@ export class App {
   constructor() {
     this.root = /** @type {HTMLElement} */ (document.getElementById('page'));
     this.screen = urlstate.parse(location.search);
+    /** Nobody has said yet how much time to show. */
+    this.rangeOpen = !/[?&](range|from)=/.test(location.search);
     this.catalogue = new Catalogue();
     this.window = new LiveWindow();
     /** A copy of the window for a frozen view. @type {LiveWindow | null} */
@@ -152,6 +156,7 @@ export class App {
       this.frozenWindow = null;
       this.frozenSpan = null;
     }
+    if (screen.frozen || screen.range !== before.range) this.rangeOpen = false;
     this.screen = screen;
     clearTimeout(this.urlTimer);
     /** @param {Screen} shown */
@@ -191,6 +196,14 @@ export class App {
   /** @param {Screen['range']} range */
   choose(range) {
     this.show({ ...this.screen, range, frozen: null });
+  }
+
+  /** A hub that has just begun is looked at closely, until someone chooses. */
+  fitRange() {
+    const rings = [...this.window.rings.values()];
+    const before = this.now() - YOUNG_MS;
+    if (this.rangeOpen && rings.some((ring) => ring.newestTime > before) && rings.every((ring) => ring.slotBefore(before) < 0)) this.choose('1m');
+    this.rangeOpen = false;
   }
 
   async help() {
@@ -254,6 +267,7 @@ export class App {
         break;
       case 'snapshot-end':
         this.window.end(message);
+        if (this.window.shown.size === this.subscriptions.size) this.fitRange();
         break;
       case 'error':
         this.complain(`The hub says: ${clean(message.message)}`);
@@ -277,7 +291,7 @@ export class App {
     const name = catalogue.devices.length === 0 ? 'first-run' : Object.hasOwn(PANELS, screen.page) ? screen.page : 'live';
     if (name === this.panelName) return;
     this.panelName = name;
-    const [module] = await Promise.all([PANELS[/** @type {keyof typeof PANELS} */ (name)](), parsed]);
+    const [module] = await Promise.all([PANELS[/** @type {keyof typeof PANELS} */ (name)](), parsed, name !== 'live' && import('./panels/styles.js')]);
     if (name !== this.panelName) return;
     this.panel?.destroy();
     this.panel = module.mount(this.root, this);
@@ -394,6 +408,7 @@ export class App {
     const target = /** @type {Element} */ (event.target);
     if (target.matches('input, textarea, select') || document.querySelector('dialog[open]')) return;
     if (event.key === ' ' && target.closest('button, a, summary')) return;
+    if (event.key === 'Escape' && document.querySelector(':popover-open')) return;
     const key = KEYS.find((candidate) => candidate.keys.includes(event.key.length === 1 ? event.key.toLowerCase() : event.key));
     if (!key || (this.panelName !== 'live' && !key.anywhere)) return;
     event.preventDefault();

@@ -113,12 +113,12 @@ export class Catalogue {
   }
 }
 
-/** Devices that are called alike go by their ids: a name must tell one from another. @param {Device[]} devices */
+/** Devices that are called alike are told apart by their ids. @param {Device[]} devices */
 function nameApart(devices) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   for (const { title } of devices) counts.set(title, (counts.get(title) ?? 0) + 1);
-  for (const device of devices) device.name = counts.get(device.title) === 1 ? device.title : clean(device.id) || device.title;
+  for (const device of devices) device.name = counts.get(device.title) === 1 ? device.title : `${device.title} (${clean(device.id)})`;
 }
 
 /** @param {import('./types.js').DeviceRow} row @returns {Device} */

@@ -34,6 +34,7 @@ import { formatAxis } from '../units.js';
  * @property {() => import('../time.js').Zone} zone
  * @property {(share: number | null) => void} hovered where the pointer is, as a share of the width
  * @property {(span: Span) => void} selected
+ * @property {() => void} followed live again
  * @property {(factor: number, at: number) => void} zoomed about a time
  * @property {(share: number) => void} panned by a share of the width
  */
@@ -279,7 +280,7 @@ export class Chart {
       cursor: {
         x: true, y: false, points: { show: false },
         drag: { x: true, y: false, setScale: false, dist: DRAG_MIN_PX },
-        bind: { dblclick: () => null },
+        bind: { dblclick: () => () => { options.followed(); return null; } },
       },
       hooks: {
         drawAxes: [(plot) => this.drawGaps(plot)],

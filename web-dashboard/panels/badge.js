@@ -59,7 +59,8 @@ export class Badge {
     const name = hub ? `${clean(hub.hub)} ${clean(hub.version)}` : location.host;
     if (state.kind === 'live') {
       const trip = live.roundTrip(0.5);
-      return { short: Number.isNaN(trip) ? 'Live' : `Live · ${formatMs(trip)}`, long: `Connected to ${name}.` };
+      const word = this.app.screen.frozen ? 'Connected' : 'Live';
+      return { short: Number.isNaN(trip) ? word : `${word} · ${formatMs(trip)}`, long: `Connected to ${name}.` };
     }
     if (state.kind === 'stale') {
       const seconds = Math.floor((now - state.since) / 1000);

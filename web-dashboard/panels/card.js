@@ -205,6 +205,7 @@ export class Card {
       zone: () => this.app.screen.zone,
       hovered: (share) => this.page.hover(share, this),
       selected: (span) => this.app.show({ ...this.app.screen, frozen: span }),
+      followed: () => this.app.follow(),
       zoomed: (factor, at) => this.app.zoom(factor, at),
       panned: (share) => this.app.pan(share),
     });

@@ -171,7 +171,8 @@ class DevicesPage {
     const { devices } = this.app.catalogue;
     /** @param {string} state */
     const count = (state) => devices.filter((device) => device.state === state).length;
-    setText(this.summary, `${counted(devices.length, 'device')}: ${count('fresh')} fresh, ${count('overdue')} overdue, ${count('offline')} offline`);
+    const states = this.app.live.state.kind === 'live' ? `${count('fresh')} fresh, ${count('overdue')} overdue, ${count('offline')} offline` : 'state unknown';
+    setText(this.summary, `${counted(devices.length, 'device')}: ${states}`);
     for (const card of this.cards.values()) card.tick();
   }
 

@@ -1,6 +1,7 @@
 /** The list of keys, made from the same table that acts on them. */
 
 import { find, stamp } from './card.js';
+import './styles.js';
 
 /** @param {import('../app.js').Key[]} keys */
 export function showHelp(keys) {

@@ -84,7 +84,8 @@ export class Sidebar {
       const seen = this.app.lastSeen(device);
       setText(row.age, seen === null ? 'never' : formatAge(this.app.now() - seen));
     }
-    setText(this.count, `${fresh} of ${catalogue.devices.length} fresh`);
+    // What the hub said last is not what is.
+    setText(this.count, this.app.live.state.kind === 'live' ? `${fresh} of ${catalogue.devices.length} fresh` : 'state unknown');
   }
 }
 

@@ -43,9 +43,9 @@ test('text is cleaned where it enters', () => {
   assert.deepEqual([one.name, one.series[0].name, one.series[0].unit], ['id-1', 'evil', '°C']);
 });
 
-test('devices that are called alike go by their ids', () => {
+test('devices that are called alike are told apart by their ids', () => {
   const store = catalogue(device('cold-1', ['temp'], { title: 'Cold room' }), device('cold-2', ['temp'], { title: 'Cold room' }), device('hall', ['temp'], { title: 'Hall' }));
-  assert.deepEqual(store.devices.map((one) => one.name), ['cold-1', 'cold-2', 'Hall']);
+  assert.deepEqual(store.devices.map((one) => one.name), ['Cold room (cold-1)', 'Cold room (cold-2)', 'Hall']);
   store.apply({ type: 'catalogue', full: false, devices: [], removed: ['cold-2'] });
   assert.deepEqual(store.devices.map((one) => one.name), ['Cold room', 'Hall']);
 });

@@ -58,6 +58,7 @@ test('live data moves, a killed hub is shown as away, and the outage is filled f
   await hub.kill();
   await until('the page says that the hub is away', () => link('reconnecting'));
   await until('the badge counts down', async () => /^Reconnecting/.test(await badge(page)));
+  await until('nothing is said to be fresh', async () => (await page.evaluate(() => document.querySelector('.fresh-count')?.textContent)) === 'state unknown');
   const downSince = Date.now();
   await until('four seconds without a hub', () => Date.now() - downSince > 4000);
   const kept = await value();
@@ -104,6 +105,12 @@ test('the first reading brings the page to life', { skip: missing(), timeout: 60
   await hub.post(JSON.parse(/** @type {RegExpMatchArray} */ (command.match(/-d '(.*)'$/))[1]));
   await until('its value is shown', async () => (await page.evaluate(() => document.querySelector('.card .value')?.textContent)) === '21.5');
   assert.equal(await page.evaluate(() => document.querySelector('.device-list .name')?.textContent), 'shed');
+  const range = () => page.evaluate(() => document.querySelector('.ranges [aria-pressed=true]')?.textContent);
+  assert.equal(await range(), '1m', 'five minutes of a hub that has just begun would be empty');
+  await page.keyboard.press('2');
+  await page.goto(`${hub.url}/?range=5m`);
+  await until('its value is shown again', async () => (await page.evaluate(() => document.querySelector('.card .value')?.textContent)) === '21.5');
+  assert.equal(await range(), '5m', 'an address that says so is followed');
   assert.deepEqual(complaints, []);
 });
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Hub, missing, openPage, startDevices, until } from './support.js';
+import { badge, Hub, missing, openPage, startDevices, until } from './support.js';
 
 /** A hub with ten minutes of two devices' history at 1 Hz, and a page on it. @param {import('node:test').TestContext} t @param {string} [query] @param {object} [options] */
 async function start(t, query = '', options = {}) {
@@ -32,7 +32,7 @@ async function start(t, query = '', options = {}) {
 
 const NEEDS = { skip: missing(), timeout: 60_000 };
 
-test('dragging across a chart zooms every chart, with what the hub has for that range; L returns', NEEDS, async (t) => {
+test('dragging across a chart zooms every chart, with what the hub has for that range; L, Esc and a double-click return', NEEDS, async (t) => {
   const { page, complaints, frozen, plot } = await start(t);
   /** @type {string[]} */
   const asked = [];
@@ -49,8 +49,15 @@ test('dragging across a chart zooms every chart, with what the hub has for that 
   const { from, to, points } = Object.fromEntries(new URL(asked[0]).searchParams);
   assert.equal(Number(to) - Number(from), span);
   assert.ok(Math.abs(Number(points) - width) < 60, `as many points as pixels: ${points} for ${width}`);
-  await page.keyboard.press('l');
-  await until('the view follows', () => frozen() === 0);
+  const middle = /** @type {[number, number]} */ ([x + width / 2, y + height / 2]);
+  for (const back of [() => page.keyboard.press('l'), () => page.keyboard.press('Escape'), () => page.mouse.dblclick(...middle)]) {
+    await until('the badge is about the connection only', async () => /^Connected/.test(await badge(page)));
+    await back();
+    await until('the view follows', () => frozen() === 0);
+    await until('the badge says so', async () => /^Live/.test(await badge(page)));
+    await page.keyboard.press('+');
+    await until('the view is zoomed again', frozen);
+  }
   assert.deepEqual(complaints, []);
 });
 
