@@ -206,6 +206,12 @@ export class App {
     this.rangeOpen = false;
   }
 
+  /** Freezes on the time around a reading. @param {number} time */
+  around(time) {
+    const frozen = urlstate.span(this.screen, Math.round(time) + urlstate.RANGES[this.screen.range] / 4);
+    this.show({ ...this.screen, frozen });
+  }
+
   async help() {
     const { showHelp } = await import('./panels/help.js');
     showHelp(KEYS);

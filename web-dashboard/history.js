@@ -45,6 +45,19 @@ export async function loadRange(series, span, points, signal) {
   }
 }
 
+/** The time of the newest reading of several series; NaN where there is none or the hub does not say. @param {import('./store.js').Series[]} series @param {number} now */
+export async function newestReading(series, now) {
+  const time = Math.ceil(now);
+  const query = new URLSearchParams({ series: series.map((one) => one.key).join(','), from: String(time), to: String(time + 1), points: '2' });
+  try {
+    const answer = await (await fetch(`/api/v1/query?${query}`)).json();
+    const times = answer.series.flatMap((/** @type {QuerySeries} */ one) => one.before?.t ?? []);
+    return times.length > 0 ? Math.max(...times) : NaN;
+  } catch {
+    return NaN;
+  }
+}
+
 /**
  * @param {QuerySeries} series @param {import('./types.js').Kind} kind @param {import('./scales.js').Span} span
  * @param {number} points

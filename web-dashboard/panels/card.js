@@ -96,6 +96,8 @@ export class Card {
     this.items = [];
     this.picked = 0;
     this.chars = 0;
+    /** The time of the newest reading where the live window has none; 0: not asked for. */
+    this.newest = 0;
     this.emphasised = -1;
     /** @type {import('../scales.js').Range | null} */
     this.range = null;
@@ -113,7 +115,7 @@ export class Card {
     this.summaryAt = -Infinity;
     this.spec = spec;
     this.describe(spec);
-    find(this.veil, 'button').addEventListener('click', () => this.page.retryPast(this));
+    find(this.veil, 'button').addEventListener('click', () => (this.past ? this.page.retryPast(this) : this.app.around(this.newest)));
     this.plotElement.addEventListener('keydown', (event) => this.moveCrosshair(event));
   }
 
@@ -368,10 +370,24 @@ export class Card {
     const failed = this.past?.state === 'failed' ? this.past.detail : '';
     const empty = !any && !loading;
     this.veil.hidden = !failed && !empty;
-    if (this.veil.hidden) return;
+    if (this.veil.hidden) {
+      this.newest = 0;
+      return;
+    }
     const words = failed ? `This range could not be loaded: ${failed}` : scene.frozen ? 'No reading in this range' : `No reading in the last ${scene.rangeName}`;
     setText(find(this.veil, 'p'), words);
-    /** @type {HTMLElement} */ (find(this.veil, 'button')).hidden = !failed;
+    if (!scene.frozen && this.newest === 0) this.findNewest(scene.now);
+    const button = /** @type {HTMLElement} */ (find(this.veil, 'button'));
+    button.hidden = !failed && (scene.frozen || !(this.newest > 0));
+    setText(button, failed ? 'Try again' : `Last reading ${formatMoment(this.newest, this.app.screen.zone, scene.now)}`);
+  }
+
+  /** @param {number} now */
+  async findNewest(now) {
+    this.newest = NaN;
+    const { newestReading } = await import('../history.js');
+    this.newest = await newestReading(this.spec.series, now);
+    this.stale();
   }
 
   /** The chart in words. @param {Scene} scene */

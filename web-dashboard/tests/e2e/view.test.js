@@ -222,3 +222,21 @@ test('no value and no unit is cut off, on the wall and elsewhere, whatever the s
   }
   assert.deepEqual(complaints, []);
 });
+
+test('an empty card leads to its last reading', { skip: missing(), timeout: 60_000 }, async (t) => {
+  const hub = await Hub.start();
+  const then = Date.now() - 3_600_000;
+  await hub.post({ device: 'garden', readings: [{ t: then - 1000, temp: 3 }, { t: then, temp: 4 }] });
+  const { browser, page, complaints } = await openPage(`${hub.url}/?range=1m`);
+  t.after(async () => {
+    await browser.close();
+    await hub.stop();
+  });
+  await page.getByRole('button', { name: /^Last reading/ }).click();
+  await until('it is shown', async () => (await page.evaluate(() => document.querySelector('.card .value')?.textContent)) === '4.00');
+  const { from, to } = Object.fromEntries(new URL(await until('the address has it', () => /from=/.test(page.url()) && page.url())).searchParams);
+  assert.ok(Number(from) < then - 1000 && Number(to) > then && Number(to) - Number(from) === 60_000, page.url());
+  await page.keyboard.press('Escape');
+  await until('it is offered again', () => page.getByRole('button', { name: /^Last reading/ }).isVisible());
+  assert.deepEqual(complaints, []);
+});
