@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, path::Path, sync::Arc, time::Duration};
 
-use hub::{Config, Hub, StopHandle, pipeline::CommitInterval, pipeline::Ended};
+use hub::{BuildError, Config, Hub, StopHandle, pipeline::CommitInterval, pipeline::Ended};
 use protocol::close;
 use tempfile::TempDir;
 use tokio::{
@@ -39,7 +39,7 @@ impl TestHub {
     async fn run(folder: Arc<TempDir>, config: Config, listen: impl ToSocketAddrs) -> Self {
         let listener = TcpListener::bind(listen).await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let hub = Hub::build(&config).expect("a hub");
+        let hub = in_time("the folder's lock", built(&config)).await;
         let stop = StopHandle::new();
         let task = tokio::spawn(hub.serve(listener, stop.clone()));
         Self { api: Api { address }, config, folder, stop, task }
@@ -64,6 +64,17 @@ impl TestHub {
         assert_eq!(self.stop(close::RESTARTING).await, Ended::Stopped);
         meanwhile.await;
         Self::run(folder, config, address).await
+    }
+}
+
+/// A hub on a folder that the one before it has left. A program that another test is just starting has a copy of its open
+/// lock for the moment between fork and exec.
+async fn built(config: &Config) -> Hub {
+    loop {
+        match Hub::build(config) {
+            Err(BuildError::InUse(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+            built => return built.expect("a hub"),
+        }
     }
 }
 
