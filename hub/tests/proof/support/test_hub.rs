@@ -68,7 +68,7 @@ impl TestHub {
 }
 
 /// A hub on a folder that the one before it has left. A program that another test is just starting has a copy of its open
-/// lock for the moment between fork and exec.
+/// lock for the moment between fork and exec; nothing tells when that is over, so it is asked for again and again.
 async fn built(config: &Config) -> Hub {
     loop {
         match Hub::build(config) {
